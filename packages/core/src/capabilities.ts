@@ -1,0 +1,26 @@
+/**
+ * What an open driver can do on its host, as data with degrees.
+ *
+ * The conformance suite, the documentation and the selector read this record; nothing else may repeat it. A
+ * driver states what is true of this instance: the same driver on another filesystem may state other things.
+ */
+export interface Capabilities {
+  /** What is shared when a layer starts as a copy of its parent. */
+  readonly sharing: 'none' | 'extents' | 'files' | 'blocks'
+  /** Whether `diff` reads only what changed, or walks two whole trees. */
+  readonly diff: { readonly native: true } | { readonly native: false; readonly reason: string }
+  /** How deep a stack can be mounted, the layer itself included; `Infinity` where the driver sets no bound. */
+  readonly maxDepth: number
+  /** The finest time that survives create, diff and apply. */
+  readonly timestamps: 'nanoseconds' | 'seconds'
+  /** Which extended attributes a layer keeps. */
+  readonly xattrs: 'all' | 'security' | 'none'
+  /** Whether device nodes can be made here (a user namespace cannot). */
+  readonly deviceNodes: boolean
+  /** Whether files may belong to any uid and gid. */
+  readonly ownership: 'any' | 'mapped'
+  /** What a `size` storage option limits, and with what means. */
+  readonly quota: 'none' | 'project' | 'qgroup' | 'dataset' | 'device'
+  /** Whether `mountLabel` (an SELinux context) has an effect. */
+  readonly mountLabel: boolean
+}

@@ -1,0 +1,61 @@
+export type { Capabilities } from './capabilities.ts'
+export {
+  defineDriver,
+  type DriverDefinition,
+  type DriverHost,
+  type DriverOptions,
+  driverApiVersion,
+  isDriverDefinition,
+  type Probe,
+} from './definition.ts'
+export { type DiscoveryOptions, loadDriver } from './discovery.ts'
+export type {
+  CallOptions,
+  Change,
+  CreateOptions,
+  DiffDriver,
+  Driver,
+  GetOptions,
+  ProtoDriver,
+  StatusRow,
+  TarStream,
+} from './driver.ts'
+export { type ErrorCode, type ErrorDetails, GraphDriverError, isGraphDriverError } from './error.ts'
+export {
+  type ChainId,
+  chainIdOf,
+  type DiffId,
+  type Digest,
+  digestHex,
+  digestOf,
+  emptyDiffId,
+  type LayerId,
+  nextChainId,
+  parseChainId,
+  parseDiffId,
+  parseDigest,
+  parseLayerId,
+  randomLayerId,
+} from './id.ts'
+export type {
+  CreateRWLayerOptions,
+  Layer,
+  LayerRecord,
+  LayerStore,
+  RegisterOptions,
+  WritableLayer,
+  WritableLayerRecord,
+} from './layer-store.ts'
+export type { Mount } from './mount.ts'
+export { MountReferences } from './mount-references.ts'
+export { parseBoolean, parseKeyValue, parseSize, rejectUnknownOptions } from './option.ts'
+export {
+  driverPriority,
+  hostOf,
+  priorState,
+  probeDriver,
+  type Refusal,
+  selectDriver,
+  type Selection,
+  type SelectionOptions,
+} from './selection.ts'

@@ -1,0 +1,14 @@
+import { defineConfig, type ViteUserConfig } from 'vitest/config'
+
+/** The one test set-up: every file in its own process, because mounts and umask are process state. */
+export function unit(name: string): ViteUserConfig {
+  return defineConfig({
+    test: {
+      name,
+      include: ['test/**/*.test.ts'],
+      pool: 'forks',
+      testTimeout: 60_000,
+      hookTimeout: 120_000,
+    },
+  })
+}
