@@ -72,7 +72,12 @@ async function importDefinition(specifier: string, file: string): Promise<Driver
     const module: Readonly<Record<string, unknown>> = await import(pathToFileURL(file).href)
     found = module['default']
   } catch (cause) {
-    throw new GraphDriverError('GD_DRIVER_INVALID', `driver package ${specifier} failed to load`, { specifier }, { cause })
+    throw new GraphDriverError(
+      'GD_DRIVER_INVALID',
+      `driver package ${specifier} failed to load`,
+      { specifier },
+      { cause },
+    )
   }
   if (isDriverDefinition(found)) return found
   throw new GraphDriverError(

@@ -162,12 +162,7 @@ export interface DiffDriver {
    * @returns the size of the layer's own content in bytes
    * @throws GD_LAYER_NOT_FOUND, GD_ARCHIVE_INVALID, GD_ARCHIVE_BREAKOUT, GD_ARCHIVE_UNSUPPORTED
    */
-  applyDiff(
-    id: LayerId,
-    parent: LayerId | undefined,
-    tar: TarStream,
-    options?: CallOptions,
-  ): Promise<number>
+  applyDiff(id: LayerId, parent: LayerId | undefined, tar: TarStream, options?: CallOptions): Promise<number>
 
   /** Size of what `id` adds to `parent`, in bytes of file content, each hard-linked file once. */
   diffSize(id: LayerId, parent: LayerId | undefined, options?: CallOptions): Promise<number>

@@ -100,7 +100,11 @@ export interface LayerStore extends AsyncDisposable {
   layers(): readonly LayerRecord[]
 
   /** @throws GD_NAME_CONFLICT, GD_LAYER_NOT_FOUND */
-  createRWLayer(name: string, parent: ChainId | undefined, options?: CreateRWLayerOptions): Promise<WritableLayer>
+  createRWLayer(
+    name: string,
+    parent: ChainId | undefined,
+    options?: CreateRWLayerOptions,
+  ): Promise<WritableLayer>
   /** @throws GD_WRITABLE_LAYER_NOT_FOUND */
   getRWLayer(name: string): Promise<WritableLayer>
   writableLayers(): readonly WritableLayerRecord[]

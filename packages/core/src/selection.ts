@@ -62,7 +62,8 @@ export async function selectDriver(request: SelectionOptions): Promise<Selection
   if (request.driver !== undefined) {
     const definition = await load(request.driver)
     const others = prior.filter((name) => name !== definition.name)
-    if (others.length > 0 && !prior.includes(definition.name)) throw mismatch(request.root, definition.name, others)
+    if (others.length > 0 && !prior.includes(definition.name))
+      throw mismatch(request.root, definition.name, others)
     return { definition, why: 'asked for', notes: await required(definition, request), refusals: [] }
   }
   if (prior.length > 1) throw ambiguous(request.root, prior)
@@ -77,7 +78,10 @@ export async function selectDriver(request: SelectionOptions): Promise<Selection
  * The drivers whose state is under `root`: those with images recorded in `image/<driver>` or with a non-empty
  * directory of their own.
  */
-export async function priorState(root: string, known: readonly string[] = driverPriority): Promise<readonly string[]> {
+export async function priorState(
+  root: string,
+  known: readonly string[] = driverPriority,
+): Promise<readonly string[]> {
   const found: string[] = []
   for (const name of known) {
     const [layers, records] = await Promise.all([
@@ -110,7 +114,12 @@ async function firstSupported(
       definition = await load(name)
     } catch (error) {
       if (!isGraphDriverError(error, 'GD_DRIVER_NOT_FOUND')) throw error
-      refusals.push({ driver: name, code: 'not-installed', reason: 'not installed', hint: `npm install ${`@graphdriver/${name}`}` })
+      refusals.push({
+        driver: name,
+        code: 'not-installed',
+        reason: 'not installed',
+        hint: `npm install ${`@graphdriver/${name}`}`,
+      })
       continue
     }
     const probe = await probeDriver(definition, request)
