@@ -1,0 +1,54 @@
+import { closeSync, fsyncSync } from 'node:fs'
+import { AT_FDCWD, callNumber, O } from './abi.ts'
+import { checked, libc, type Path } from './libc.ts'
+import { openat } from './open.ts'
+
+export interface DirectoryEntry {
+  /** Raw bytes: a name need not be UTF-8. */
+  readonly name: Buffer
+  readonly ino: bigint
+  /** One of `DT`; `DT.UNKNOWN` where the filesystem does not say. */
+  readonly type: number
+}
+
+const buffer = Buffer.alloc(64 * 1024)
+const headerLength = 19
+
+/**
+ * Everything left to read in an open directory (getdents64(2)), in the filesystem's order, without `.` and `..`.
+ * The descriptor's position moves to the end: a fresh one is needed to read again.
+ */
+export function readDirectory(fd: number): DirectoryEntry[] {
+  const c = libc('getdents64')
+  const entries: DirectoryEntry[] = []
+  for (;;) {
+    const length = checked(c.callIpl(callNumber.getdents64, fd, buffer, buffer.length), 'getdents64')
+    if (length === 0) return entries
+    for (let at = 0; at < length;) {
+      const start = at + headerLength
+      const end = buffer.indexOf(0, start)
+      if (!isDot(start, end)) {
+        const name = Buffer.from(buffer.subarray(start, end))
+        entries.push({ name, ino: buffer.readBigUInt64LE(at), type: buffer.readUInt8(at + 18) })
+      }
+      at += buffer.readUInt16LE(at + 16)
+    }
+  }
+}
+
+const dot = 0x2e
+
+function isDot(start: number, end: number): boolean {
+  const length = end - start
+  return length <= 2 && buffer[start] === dot && (length === 1 || buffer[start + 1] === dot)
+}
+
+/** Makes the names in a directory durable (fsync(2) of the directory itself). */
+export function fsyncDirectory(path: Path): void {
+  const fd = openat(AT_FDCWD, path, O.RDONLY | O.DIRECTORY)
+  try {
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}

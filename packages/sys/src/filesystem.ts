@@ -1,0 +1,67 @@
+import { statfsSync } from 'node:fs'
+import { callNumber } from './abi.ts'
+import { checked, libc } from './libc.ts'
+
+/** `f_type` of statfs(2) by the name Docker shows for it (linux/magic.h). */
+export const FILESYSTEM_MAGIC = {
+  aufs: 0x61756673,
+  btrfs: 0x9123683e,
+  cramfs: 0x28cd3d45,
+  ecryptfs: 0xf15f,
+  erofs: 0xe0f5e1e2,
+  extfs: 0xef53,
+  f2fs: 0xf2f52010,
+  fuse: 0x65735546,
+  gpfs: 0x47504653,
+  jffs2: 0x72b6,
+  jfs: 0x3153464a,
+  nfs: 0x6969,
+  overlayfs: 0x794c7630,
+  ramfs: 0x858458f6,
+  reiserfs: 0x52654973,
+  smb: 0x517b,
+  squashfs: 0x73717368,
+  tmpfs: 0x01021994,
+  vxfs: 0xa501fcf5,
+  xfs: 0x58465342,
+  zfs: 0x2fc12fc1,
+} as const
+
+/** Docker's name for a filesystem, `<unknown>` when it has none. */
+export function filesystemName(magic: number): string {
+  const found = Object.entries(FILESYSTEM_MAGIC).find(([, value]) => value === magic)
+  return found?.[0] ?? '<unknown>'
+}
+
+export interface FilesystemStatistics {
+  /** One of `FILESYSTEM_MAGIC`, as an unsigned 32-bit number. */
+  readonly type: number
+  /** Bytes. */
+  readonly blockSize: number
+  readonly blocks: bigint
+  readonly blocksFree: bigint
+  /** Free to ordinary users. */
+  readonly blocksAvailable: bigint
+  /** Inodes; 0 where the filesystem makes them as needed. */
+  readonly files: bigint
+  readonly filesFree: bigint
+}
+
+/** statfs(2). */
+export function statfs(path: string | Buffer): FilesystemStatistics {
+  const found = statfsSync(path, { bigint: true })
+  return {
+    type: Number(BigInt.asUintN(32, found.type)),
+    blockSize: Number(found.bsize),
+    blocks: found.blocks,
+    blocksFree: found.bfree,
+    blocksAvailable: found.bavail,
+    files: found.files,
+    filesFree: found.ffree,
+  }
+}
+
+/** syncfs(2): everything written to the filesystem that `fd` is on is durable when it returns. */
+export function syncfs(fd: number): void {
+  checked(libc('syncfs').callI(callNumber.syncfs, fd), 'syncfs')
+}

@@ -1,0 +1,63 @@
+export {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_NO_AUTOMOUNT,
+  AT_RECURSIVE,
+  AT_REMOVEDIR,
+  AT_SYMLINK_FOLLOW,
+  AT_SYMLINK_NOFOLLOW,
+  DT,
+  MNT,
+  MOUNT_ATTR,
+  MS,
+  O,
+  OPEN_TREE,
+  RENAME,
+  RESOLVE,
+  S,
+} from './abi.ts'
+export { CommandError, type CommandOptions, type CommandResult, findCommand, run } from './command.ts'
+export { type DirectoryEntry, fsyncDirectory, readDirectory } from './directory.ts'
+export { isSystemError, SystemError, type SystemErrorContext, UnsupportedPlatformError } from './error.ts'
+export { copyFileRange, ficlone, flock, ioctl, lseekData, lseekHole } from './file.ts'
+export { FILESYSTEM_MAGIC, filesystemName, type FilesystemStatistics, statfs, syncfs } from './filesystem.ts'
+export type { Path } from './libc.ts'
+export { attachLoop, detachLoop, findLoopDevices, type LoopDevice, type LoopOptions } from './loop.ts'
+export { fchmod, fchmodat, fchown, fchownat, futimens, utimensat } from './metadata.ts'
+export { isMountPoint, mount, type MountRequest, umount, unmountTree } from './mount.ts'
+export {
+  fsconfigCreate,
+  fsconfigFd,
+  fsconfigFlag,
+  fsconfigReconfigure,
+  fsconfigString,
+  fsmount,
+  fsopen,
+  type MountAttributes,
+  mountFilesystem,
+  mountSetattr,
+  moveMount,
+  openTree,
+} from './mount-api.ts'
+export { type MountEntry, parseMountInfo, readMountTable } from './mount-table.ts'
+export { openat, openat2, type OpenHow } from './open.ts'
+export {
+  getpagesize,
+  hasCapability,
+  idMaps,
+  type IdRange,
+  inUserNamespace,
+  kernelVersion,
+} from './process.ts'
+export { lstatx, major, makedev, minor, type Stat, statx } from './stat.ts'
+export { linkat, mkdirat, mknodat, readlinkat, renameat2, symlinkat, unlinkat } from './tree.ts'
+export {
+  fgetxattr,
+  flistxattr,
+  fremovexattr,
+  fsetxattr,
+  lgetxattr,
+  llistxattr,
+  lremovexattr,
+  lsetxattr,
+} from './xattr.ts'

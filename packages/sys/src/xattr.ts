@@ -1,0 +1,69 @@
+/** Extended attributes (xattr(7)). The `l` calls take a path and never follow it, the `f` calls a descriptor. */
+import { constants } from 'node:os'
+import { cstring, checked, failure, lastError, libc, type Path } from './libc.ts'
+
+const { ENODATA, ERANGE } = constants.errno
+/** XATTR_SIZE_MAX and XATTR_LIST_MAX of the kernel. */
+const largest = 64 * 1024
+const small = Buffer.alloc(1024)
+const none = Buffer.alloc(0)
+
+type Read = (into: Buffer) => number
+
+function readAll(read: Read, syscall: string, path?: Path): Buffer | undefined {
+  let into = small
+  for (;;) {
+    const length = read(into)
+    if (length !== -1) return length === 0 ? none : Buffer.from(into.subarray(0, length))
+    const errno = lastError(syscall)
+    if (errno === ENODATA) return undefined
+    if (errno !== ERANGE || into.length === largest) throw failure(syscall, path)
+    into = Buffer.alloc(largest)
+  }
+}
+
+function namesIn(list: Buffer | undefined): string[] {
+  if (list === undefined || list.length === 0) return []
+  return list.toString('utf8', 0, list.length - 1).split('\0')
+}
+
+/** `undefined` when the attribute is not there. @throws SystemError ENOTSUP where the filesystem has none */
+export function lgetxattr(path: Path, name: string): Buffer | undefined {
+  const c = libc('lgetxattr')
+  const file = cstring(path)
+  return readAll((into) => c.lgetxattr(file, name, into, into.length), 'lgetxattr', path)
+}
+
+/** @param flags 1 to fail when it is there, 2 to fail when it is not */
+export function lsetxattr(path: Path, name: string, value: Buffer, flags = 0): void {
+  checked(libc('lsetxattr').lsetxattr(cstring(path), name, value, value.length, flags), 'lsetxattr', path)
+}
+
+export function llistxattr(path: Path): string[] {
+  const c = libc('llistxattr')
+  const file = cstring(path)
+  return namesIn(readAll((into) => c.llistxattr(file, into, into.length), 'llistxattr', path))
+}
+
+export function lremovexattr(path: Path, name: string): void {
+  checked(libc('lremovexattr').lremovexattr(cstring(path), name), 'lremovexattr', path)
+}
+
+/** `undefined` when the attribute is not there. */
+export function fgetxattr(fd: number, name: string): Buffer | undefined {
+  const c = libc('fgetxattr')
+  return readAll((into) => c.fgetxattr(fd, name, into, into.length), 'fgetxattr')
+}
+
+export function fsetxattr(fd: number, name: string, value: Buffer, flags = 0): void {
+  checked(libc('fsetxattr').fsetxattr(fd, name, value, value.length, flags), 'fsetxattr')
+}
+
+export function flistxattr(fd: number): string[] {
+  const c = libc('flistxattr')
+  return namesIn(readAll((into) => c.flistxattr(fd, into, into.length), 'flistxattr'))
+}
+
+export function fremovexattr(fd: number, name: string): void {
+  checked(libc('fremovexattr').fremovexattr(fd, name), 'fremovexattr')
+}
