@@ -171,8 +171,8 @@ export function checked(result: number, syscall: string, path?: Path, dest?: Pat
 }
 
 /** The error of the call just made on this thread. */
-export function failure(syscall: string, path?: Path, dest?: Path, note?: string): SystemError {
-  const context: SystemErrorContext = { syscall, path: path?.toString(), dest: dest?.toString(), note }
+export function failure(syscall: string, path?: Path, dest?: Path): SystemError {
+  const context: SystemErrorContext = { syscall, path: path?.toString(), dest: dest?.toString() }
   return new SystemError(lastError(syscall), context)
 }
 

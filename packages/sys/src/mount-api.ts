@@ -4,7 +4,8 @@
  */
 import { closeSync, readSync } from 'node:fs'
 import { AT_EMPTY_PATH, AT_FDCWD, sharedCallNumber, OPEN_TREE } from './abi.ts'
-import { checked, cstring, failure, libc, type Path } from './libc.ts'
+import { SystemError } from './error.ts'
+import { checked, cstring, lastError, libc, type Path } from './libc.ts'
 
 const cloexec = 1
 const command = { flag: 0, string: 1, fd: 5, create: 6, reconfigure: 7 } as const
@@ -17,7 +18,7 @@ export function fsopen(type: string): number {
 
 function fsconfig(fd: number, what: number, key: string | null, value: string | null, extra: number): void {
   const result = libc('fsconfig').callIipppi(sharedCallNumber.fsconfig, fd, what, key, value, extra)
-  if (result === -1) throw failure('fsconfig', key ?? undefined, undefined, kernelLog(fd))
+  if (result === -1) throw explained('fsconfig', fd, key ?? undefined)
 }
 
 /** Sets `key=value`. */
@@ -45,6 +46,12 @@ export function fsconfigReconfigure(fd: number): void {
   fsconfig(fd, command.reconfigure, null, null, 0)
 }
 
+/** The error of the call just made, with what the kernel wrote to the descriptor about it. */
+function explained(syscall: string, fd: number, path?: string): SystemError {
+  const errno = lastError(syscall)
+  return new SystemError(errno, { syscall, path, note: kernelLog(fd) })
+}
+
 /** What the kernel wrote about a failure: lines such as `e overlay: No changes allowed …`. */
 function kernelLog(fd: number): string | undefined {
   const line = Buffer.alloc(4096)
@@ -66,7 +73,7 @@ function kernelLog(fd: number): string | undefined {
 /** fsmount(2): a detached mount of the configured filesystem. `attributes` are bits of `MOUNT_ATTR`. */
 export function fsmount(fd: number, attributes = 0): number {
   const mounted = libc('fsmount').callIll(sharedCallNumber.fsmount, fd, cloexec, attributes)
-  if (mounted === -1) throw failure('fsmount', undefined, undefined, kernelLog(fd))
+  if (mounted === -1) throw explained('fsmount', fd)
   return mounted
 }
 
