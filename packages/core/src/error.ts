@@ -84,6 +84,8 @@ export interface ErrorDetails {
   readonly GD_CLOSED: { readonly object: string }
   /** A program or privilege that the operation needs is missing. */
   readonly GD_MISSING_PREREQUISITE: { readonly missing: string }
+  /** A worker thread died under its job; what it was doing is incomplete. */
+  readonly GD_WORKER_LOST: { readonly reason: string }
 }
 
 export type ErrorCode = keyof ErrorDetails
