@@ -80,6 +80,8 @@ export interface ErrorDetails {
   readonly GD_STORE_CORRUPT: { readonly path: string }
   /** Another process holds the store. */
   readonly GD_STORE_LOCKED: { readonly root: string }
+  /** The object was opened for reading only. */
+  readonly GD_READ_ONLY: { readonly object: string }
   /** The object was closed before this call. */
   readonly GD_CLOSED: { readonly object: string }
   /** A program or privilege that the operation needs is missing. */
