@@ -1,0 +1,301 @@
+/**
+ * A synchronous push parser for tar, made for large buffers: what lies whole inside a chunk is read in place, and
+ * only a block that two chunks share is copied.
+ *
+ * Where formats differ in what they tolerate, it follows Go's archive/tar, which decides what images exist:
+ * - an archive may end at any block boundary between entries, or inside the padding of the last one;
+ * - one block of zeros followed by anything but a second is an error, followed by the end it is the end;
+ * - whatever follows the end marker is not looked at.
+ */
+import { blockSum, decodeBlock, field, isZeroBlock, settle, verifyChecksum } from './block.ts'
+import {
+  blockSize,
+  type HeaderDraft,
+  paddingOf,
+  type SparseExtent,
+  type TarHeader,
+  typeflag,
+} from './header.ts'
+import { type ArchiveLimits, defaultLimits, invalidArchive } from './limits.ts'
+import { applyPax, parsePax, type PaxRecord } from './pax.ts'
+import { PayloadMap, readOldGnu, readOldGnuExtension, readPaxSparse, settleSparse } from './sparse.ts'
+
+/** Receives an archive in the order of its bytes. Chunks are views, valid only during the call. */
+export interface TarHandler {
+  header(header: TarHeader): void
+  /** A piece of the current entry's payload, without padding. */
+  data(chunk: Uint8Array): void
+  /** The current entry is complete; called for entries without payload too. */
+  end?(): void
+  /** Every byte that is not payload, verbatim: headers, extension headers, padding, end marker, what follows it. */
+  raw?(bytes: Uint8Array): void
+}
+
+/** What the next bytes are. */
+type State =
+  | 'header'
+  | 'extension'
+  | 'sparse-block'
+  | 'sparse-map'
+  | 'payload'
+  | 'padding'
+  | 'zero-block'
+  | 'trailer'
+
+export class TarParser {
+  readonly #handler: TarHandler
+  readonly #limits: ArchiveLimits
+  #state: State = 'header'
+  /** Bytes of the archive before the current chunk. */
+  #before = 0
+  /** Where in the current chunk the raw bytes begin that the handler has not had. */
+  #rawFrom = 0
+  /** A block that began in an earlier chunk. */
+  readonly #split: Buffer = Buffer.allocUnsafe(blockSize)
+  #splitLength = 0
+  /** Bytes left of the payload, the padding or the extension header. */
+  #left = 0
+  #entries = 0
+  #start = -1
+  #draft: HeaderDraft | undefined
+  #extension: Buffer | undefined
+  #extensionFlag = 0
+  #pax: readonly PaxRecord[] = []
+  #longName: Buffer | undefined
+  #longLink: Buffer | undefined
+  #extents: SparseExtent[] = []
+  #map: PayloadMap | undefined
+  #mapBytes = 0
+
+  constructor(handler: TarHandler, limits: Partial<ArchiveLimits> = {}) {
+    this.#handler = handler
+    this.#limits = { ...defaultLimits, ...limits }
+  }
+
+  /** @throws GD_ARCHIVE_INVALID, and whatever the handler throws; the parser is of no use afterwards */
+  push(chunk: Uint8Array): void {
+    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+    this.#rawFrom = 0
+    let at = 0
+    while (at < bytes.length) at = this.#step(bytes, at)
+    this.#flushRaw(bytes, at)
+    this.#before += bytes.length
+  }
+
+  /** @throws GD_ARCHIVE_INVALID when the archive ends inside an entry */
+  finish(): void {
+    if (this.#state === 'trailer' || this.#state === 'padding') return
+    const between = this.#state === 'header' || this.#state === 'zero-block'
+    if (between && this.#splitLength === 0 && this.#start === -1) return
+    throw invalidArchive('the archive is truncated', this.#before, this.#draft?.name)
+  }
+
+  /** Consumes at least one byte at `at`. @returns the position after what was consumed */
+  #step(bytes: Buffer, at: number): number {
+    switch (this.#state) {
+      case 'payload':
+        return this.#payload(bytes, at)
+      case 'padding':
+        return this.#padding(bytes, at)
+      case 'extension':
+        return this.#collectExtension(bytes, at)
+      case 'trailer':
+        return bytes.length
+      case 'header':
+      case 'zero-block':
+      case 'sparse-block':
+      case 'sparse-map':
+        return this.#block(bytes, at)
+    }
+  }
+
+  #block(bytes: Buffer, at: number): number {
+    if (this.#splitLength === 0 && bytes.length - at >= blockSize) {
+      this.#wholeBlock(bytes, at, bytes, at + blockSize)
+      return at + blockSize
+    }
+    const taken = Math.min(blockSize - this.#splitLength, bytes.length - at)
+    bytes.copy(this.#split, this.#splitLength, at, at + taken)
+    this.#splitLength += taken
+    if (this.#splitLength === blockSize) {
+      this.#splitLength = 0
+      this.#wholeBlock(this.#split, 0, bytes, at + taken)
+    }
+    return at + taken
+  }
+
+  /** `block` at `at` is complete; in `bytes` it ends at `end`. */
+  #wholeBlock(block: Buffer, at: number, bytes: Buffer, end: number): void {
+    const draft = this.#draft
+    if (draft !== undefined && this.#state === 'sparse-block') {
+      this.#countMap(draft)
+      if (!readOldGnuExtension(block, at, draft, this.#extents)) this.#begin(draft, bytes, end)
+    } else if (draft !== undefined && this.#map !== undefined) {
+      this.#countMap(draft)
+      if (draft.size < blockSize) throw invalidArchive('sparse map is malformed', draft.offset, draft.name)
+      draft.size -= blockSize
+      const extents = this.#map.add(block, at)
+      if (extents === undefined) return
+      this.#extents = [...extents]
+      this.#begin(draft, bytes, end)
+    } else this.#header(block, at, bytes, end)
+  }
+
+  #countMap(draft: HeaderDraft): void {
+    this.#mapBytes += blockSize
+    if (this.#mapBytes <= this.#limits.maxPaxBytes) return
+    throw invalidArchive(`sparse map exceeds ${this.#limits.maxPaxBytes} bytes`, draft.offset, draft.name)
+  }
+
+  #header(block: Buffer, at: number, bytes: Buffer, end: number): void {
+    const offset = this.#before + end - blockSize
+    const sum = blockSum(block, at)
+    if (isZeroBlock(block, at, sum)) {
+      if (this.#start !== -1) throw invalidArchive('the archive ends after an extension header', offset)
+      this.#state = this.#state === 'zero-block' ? 'trailer' : 'zero-block'
+      return
+    }
+    if (this.#state === 'zero-block')
+      throw invalidArchive('a single block of zeros stands before an entry', offset)
+    verifyChecksum(block, at, sum, offset)
+    if (this.#start === -1) this.#start = offset
+    const draft = decodeBlock(block, at, this.#start)
+    switch (draft.typeflag) {
+      case typeflag.pax:
+      case typeflag.paxGlobal:
+      case typeflag.gnuLongName:
+      case typeflag.gnuLongLink:
+        this.#beginExtension(draft)
+        return
+      default:
+        this.#resolve(draft, block, at, bytes, end)
+    }
+  }
+
+  #beginExtension(draft: HeaderDraft): void {
+    if (draft.size < 0 || draft.size > this.#limits.maxPaxBytes) {
+      throw invalidArchive(
+        `extension header of ${draft.size} bytes exceeds ${this.#limits.maxPaxBytes}`,
+        draft.offset,
+        draft.name,
+      )
+    }
+    this.#extension = Buffer.allocUnsafe(draft.size)
+    this.#extensionFlag = draft.typeflag
+    this.#left = draft.size + paddingOf(draft.size)
+    if (this.#left === 0) this.#endExtension(this.#extension)
+    else this.#state = 'extension'
+  }
+
+  #collectExtension(bytes: Buffer, at: number): number {
+    const extension = this.#extension
+    if (extension === undefined) return bytes.length
+    const taken = Math.min(this.#left, bytes.length - at)
+    const filled = extension.length + paddingOf(extension.length) - this.#left
+    if (filled < extension.length) bytes.copy(extension, filled, at, at + taken)
+    this.#left -= taken
+    if (this.#left === 0) this.#endExtension(extension)
+    return at + taken
+  }
+
+  #endExtension(extension: Buffer): void {
+    this.#extension = undefined
+    this.#state = 'header'
+    switch (this.#extensionFlag) {
+      case typeflag.pax:
+        this.#pax = parsePax(extension, this.#start)
+        break
+      case typeflag.gnuLongName:
+        this.#longName = field(extension, 0, extension.length)
+        break
+      case typeflag.gnuLongLink:
+        this.#longLink = field(extension, 0, extension.length)
+        break
+      default:
+        // Records for all entries to come: parsed so that a broken one is found, then ignored, as Docker does.
+        parsePax(extension, this.#start)
+        if (this.#pax.length === 0 && this.#longName === undefined && this.#longLink === undefined) {
+          this.#start = -1
+        }
+    }
+  }
+
+  /** Applies what extension headers said; `block` is the entry's own. */
+  #resolve(draft: HeaderDraft, block: Buffer, at: number, bytes: Buffer, end: number): void {
+    if (this.#pax.length > 0) applyPax(draft, this.#pax)
+    const sparse = this.#pax.length > 0 && draft.type === 'file' ? readPaxSparse(this.#pax, draft) : 'none'
+    if (this.#longName !== undefined) draft.name = this.#longName
+    if (this.#longLink !== undefined) draft.linkName = this.#longLink
+    settle(draft)
+    this.#check(draft)
+    this.#draft = draft
+    this.#mapBytes = 0
+    if (draft.typeflag === typeflag.gnuSparse) {
+      this.#extents = []
+      if (readOldGnu(block, at, draft, this.#extents)) this.#state = 'sparse-block'
+      else this.#begin(draft, bytes, end)
+    } else if (sparse === 'in-payload') {
+      this.#map = new PayloadMap(draft)
+      this.#state = 'sparse-map'
+    } else {
+      this.#extents = sparse === 'none' ? [] : [...sparse]
+      this.#begin(draft, bytes, end, sparse !== 'none')
+    }
+  }
+
+  #check(draft: HeaderDraft): void {
+    const { maxNameBytes, maxEntries } = this.#limits
+    const { offset, name } = draft
+    if (name.length > maxNameBytes) throw invalidArchive(`name exceeds ${maxNameBytes} bytes`, offset, name)
+    if (name.includes(0)) throw invalidArchive('name contains NUL', offset, name)
+    if (draft.linkName.length > maxNameBytes) {
+      throw invalidArchive(`link target exceeds ${maxNameBytes} bytes`, offset, name)
+    }
+    this.#entries++
+    if (this.#entries > maxEntries) throw invalidArchive(`more than ${maxEntries} entries`, offset, name)
+  }
+
+  /** All that precedes the payload is read: hands the entry over. */
+  #begin(draft: HeaderDraft, bytes: Buffer, end: number, sparse = this.#state !== 'header'): void {
+    if (sparse || draft.typeflag === typeflag.gnuSparse) settleSparse(draft, this.#extents)
+    this.#pax = []
+    this.#longName = undefined
+    this.#longLink = undefined
+    this.#map = undefined
+    this.#start = -1
+    this.#flushRaw(bytes, end)
+    this.#handler.header(draft)
+    this.#left = draft.size
+    if (this.#left === 0) this.#endPayload(end)
+    else this.#state = 'payload'
+  }
+
+  #payload(bytes: Buffer, at: number): number {
+    const end = at + Math.min(this.#left, bytes.length - at)
+    this.#handler.data(bytes.subarray(at, end))
+    this.#left -= end - at
+    this.#rawFrom = end
+    if (this.#left === 0) this.#endPayload(end)
+    return end
+  }
+
+  #endPayload(at: number): void {
+    this.#handler.end?.()
+    this.#rawFrom = at
+    this.#left = paddingOf(this.#draft?.size ?? 0)
+    this.#draft = undefined
+    this.#state = this.#left === 0 ? 'header' : 'padding'
+  }
+
+  #padding(bytes: Buffer, at: number): number {
+    const taken = Math.min(this.#left, bytes.length - at)
+    this.#left -= taken
+    if (this.#left === 0) this.#state = 'header'
+    return at + taken
+  }
+
+  #flushRaw(bytes: Buffer, end: number): void {
+    if (end > this.#rawFrom) this.#handler.raw?.(bytes.subarray(this.#rawFrom, end))
+    this.#rawFrom = end
+  }
+}
