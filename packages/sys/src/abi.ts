@@ -61,25 +61,49 @@ export const MS = {
   NOEXEC: 0x8,
   SYNCHRONOUS: 0x10,
   REMOUNT: 0x20,
+  MANDLOCK: 0x40,
   DIRSYNC: 0x80,
+  NOSYMFOLLOW: 0x100,
   NOATIME: 0x400,
   NODIRATIME: 0x800,
   BIND: 0x1000,
   MOVE: 0x2000,
   REC: 0x4000,
+  SILENT: 0x8000,
+  POSIXACL: 0x10000,
   UNBINDABLE: 0x20000,
   PRIVATE: 0x40000,
   SLAVE: 0x80000,
   SHARED: 0x100000,
   RELATIME: 0x200000,
+  I_VERSION: 0x800000,
   STRICTATIME: 0x1000000,
+  LAZYTIME: 0x2000000,
 } as const
 
 /** umount2(2). */
 export const MNT = { FORCE: 1, DETACH: 2, EXPIRE: 4, NOFOLLOW: 8 } as const
 
 /** open_tree(2). */
-export const OPEN_TREE = { CLONE: 1, CLOEXEC: 0o2000000 } as const
+export const OPEN_TREE = { CLONE: 1, CLOEXEC: 0o2000000, RECURSIVE: 0x8000 } as const
+
+/** move_mount(2). */
+export const MOVE_MOUNT = {
+  F_SYMLINKS: 0x1,
+  F_AUTOMOUNTS: 0x2,
+  F_EMPTY_PATH: 0x4,
+  T_SYMLINKS: 0x10,
+  T_AUTOMOUNTS: 0x20,
+  T_EMPTY_PATH: 0x40,
+  SET_GROUP: 0x100,
+  BENEATH: 0x200,
+} as const
+
+/** flock(2). */
+export const LOCK = { SH: 1, EX: 2, NB: 4, UN: 8 } as const
+
+/** Flags of `lsetxattr` and `fsetxattr` (setxattr(2)). */
+export const XATTR = { CREATE: 1, REPLACE: 2 } as const
 
 /** mount_setattr(2) and fsmount(2). */
 export const MOUNT_ATTR = {
@@ -87,11 +111,14 @@ export const MOUNT_ATTR = {
   NOSUID: 0x2,
   NODEV: 0x4,
   NOEXEC: 0x8,
+  /** The field that RELATIME, NOATIME and STRICTATIME are values of: clear it when setting one. */
+  ATIME: 0x70,
   RELATIME: 0x0,
   NOATIME: 0x10,
   STRICTATIME: 0x20,
   NODIRATIME: 0x80,
   IDMAP: 0x100000,
+  NOSYMFOLLOW: 0x200000,
 } as const
 
 /** Flags of open(2) that this package uses. */
@@ -105,22 +132,105 @@ export interface OpenFlags {
   readonly TRUNC: number
   readonly APPEND: number
   readonly NONBLOCK: number
+  readonly DSYNC: number
+  readonly SYNC: number
   readonly NOATIME: number
   readonly CLOEXEC: number
   readonly PATH: number
   readonly DIRECT: number
+  readonly LARGEFILE: number
   readonly DIRECTORY: number
   readonly NOFOLLOW: number
+  /** With DIRECTORY, as in the C headers. */
   readonly TMPFILE: number
 }
 
-/** System call numbers that are not the same on every machine. */
-interface CallNumbers {
-  readonly mknodat: number
-  readonly syncfs: number
-  readonly getdents64: number
-  readonly renameat2: number
+/** System calls by number: arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h. */
+const x64Calls = {
+  copy_file_range: 326,
+  fallocate: 285,
+  fchmod: 91,
+  fchmodat: 268,
+  fchown: 93,
+  fchownat: 260,
+  fgetxattr: 193,
+  flistxattr: 196,
+  flock: 73,
+  fremovexattr: 199,
+  fsetxattr: 190,
+  getdents64: 217,
+  ioctl: 16,
+  lgetxattr: 192,
+  linkat: 265,
+  llistxattr: 195,
+  lremovexattr: 198,
+  lseek: 8,
+  lsetxattr: 189,
+  mkdirat: 258,
+  mknodat: 259,
+  mount: 165,
+  openat: 257,
+  readlinkat: 267,
+  renameat2: 316,
+  statx: 332,
+  symlinkat: 266,
+  syncfs: 306,
+  umount2: 166,
+  unlinkat: 263,
+  utimensat: 280,
+} as const
+
+const arm64Calls: CallNumbers = {
+  copy_file_range: 285,
+  fallocate: 47,
+  fchmod: 52,
+  fchmodat: 53,
+  fchown: 55,
+  fchownat: 54,
+  fgetxattr: 10,
+  flistxattr: 13,
+  flock: 32,
+  fremovexattr: 16,
+  fsetxattr: 7,
+  getdents64: 61,
+  ioctl: 29,
+  lgetxattr: 9,
+  linkat: 37,
+  llistxattr: 12,
+  lremovexattr: 15,
+  lseek: 62,
+  lsetxattr: 6,
+  mkdirat: 34,
+  mknodat: 33,
+  mount: 40,
+  openat: 56,
+  readlinkat: 78,
+  renameat2: 276,
+  statx: 291,
+  symlinkat: 36,
+  syncfs: 267,
+  umount2: 39,
+  unlinkat: 35,
+  utimensat: 88,
 }
+
+/** From 424 on they are the same everywhere. */
+const sharedCalls = {
+  fsconfig: 431,
+  fsmount: 432,
+  fsopen: 430,
+  fspick: 433,
+  mount_setattr: 442,
+  move_mount: 429,
+  open_tree: 428,
+  openat2: 437,
+} as const
+
+/** System calls that are not the same on every machine. */
+type CallNumbers = Readonly<Record<keyof typeof x64Calls, number>>
+
+/** The name of a system call that this package makes. */
+export type SystemCall = keyof typeof x64Calls | keyof typeof sharedCalls
 
 const openFlags = {
   RDONLY: 0,
@@ -132,40 +242,44 @@ const openFlags = {
   TRUNC: 0o1000,
   APPEND: 0o2000,
   NONBLOCK: 0o4000,
+  DSYNC: 0o10000,
+  SYNC: 0o4010000,
   NOATIME: 0o1000000,
   CLOEXEC: 0o2000000,
   PATH: 0o10000000,
 }
 
+/** One machine's flags and numbers. */
+interface Machine {
+  readonly open: OpenFlags
+  readonly calls: Readonly<Record<SystemCall, number>>
+}
+
 /** What the two machines this package serves do differently. */
-export const machines: Readonly<
-  Record<'x64' | 'arm64', { readonly open: OpenFlags; readonly calls: CallNumbers }>
-> = {
+export const machines: Readonly<Record<'x64' | 'arm64', Machine>> = {
   x64: {
-    open: { ...openFlags, DIRECT: 0o40000, DIRECTORY: 0o200000, NOFOLLOW: 0o400000, TMPFILE: 0o20200000 },
-    calls: { mknodat: 259, syncfs: 306, getdents64: 217, renameat2: 316 },
+    open: {
+      ...openFlags,
+      DIRECT: 0o40000,
+      LARGEFILE: 0o100000,
+      DIRECTORY: 0o200000,
+      NOFOLLOW: 0o400000,
+      TMPFILE: 0o20200000,
+    },
+    calls: { ...x64Calls, ...sharedCalls },
   },
   arm64: {
-    open: { ...openFlags, DIRECT: 0o200000, DIRECTORY: 0o40000, NOFOLLOW: 0o100000, TMPFILE: 0o20040000 },
-    calls: { mknodat: 33, syncfs: 267, getdents64: 61, renameat2: 276 },
+    open: {
+      ...openFlags,
+      DIRECT: 0o200000,
+      LARGEFILE: 0o400000,
+      DIRECTORY: 0o40000,
+      NOFOLLOW: 0o100000,
+      TMPFILE: 0o20040000,
+    },
+    calls: { ...arm64Calls, ...sharedCalls },
   },
 }
 
-const machine = process.arch === 'arm64' ? machines.arm64 : machines.x64
-
 /** Flags of open(2) on this machine. */
-export const O: OpenFlags = machine.open
-
-/** System call numbers on this machine. */
-export const callNumber: CallNumbers = machine.calls
-
-/** Those from 424 on are the same everywhere. */
-export const sharedCallNumber = {
-  openTree: 428,
-  moveMount: 429,
-  fsopen: 430,
-  fsconfig: 431,
-  fsmount: 432,
-  openat2: 437,
-  mountSetattr: 442,
-} as const
+export const O: OpenFlags = process.arch === 'arm64' ? machines.arm64.open : machines.x64.open

@@ -1,19 +1,23 @@
-/** The only file that starts programs for their output: no shell, fixed locale, bounded output, typed errors. */
-import { accessSync, constants } from 'node:fs'
+/** The only file that starts programs for their output: argument arrays and no shell, fixed locale, bounded output, typed errors. */
+import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import path from 'node:path'
-import { execa, ExecaError } from 'execa'
+import type { ExecaError } from 'execa'
 
+/** How to run a program. */
 export interface CommandOptions {
-  readonly cwd?: string | undefined
-  readonly input?: string | Uint8Array | undefined
+  /** Added to this process's; `LC_ALL` is always `C`. */
   readonly env?: Readonly<Record<string, string>> | undefined
+  readonly cwd?: string | undefined
+  /** What it reads; nothing by default. */
+  readonly input?: string | Uint8Array | undefined
   /** Milliseconds after which it is ended. */
   readonly timeout?: number | undefined
-  /** Bytes of stdout, and of stderr, after which it is ended; 16 MiB by default. */
+  /** Characters of stdout, and of stderr, after which it is ended; 16 Mi by default. */
   readonly maxOutput?: number | undefined
   readonly signal?: AbortSignal | undefined
 }
 
+/** What a program wrote, the last newline included. */
 export interface CommandResult {
   readonly stdout: string
   readonly stderr: string
@@ -22,7 +26,10 @@ export interface CommandResult {
 /** A program that could not be started, or did not end with 0. */
 export class CommandError extends Error {
   override readonly name = 'CommandError'
-  /** `ENOENT` when the program is not installed; else `ECOMMAND`, `ETIMEDOUT` or `EMAXBUFFER`. */
+  /**
+   * `ECOMMAND` when it ended with another code than 0, or by a signal; `ENOENT` when it is not installed, `ENOTDIR`
+   * when `cwd` is not there, `EACCES` when it may not be run; `ETIMEDOUT` and `EMAXBUFFER` when it was ended for that.
+   */
   readonly code: string
   readonly command: string
   readonly args: readonly string[]
@@ -31,6 +38,7 @@ export class CommandError extends Error {
   /** Its last words. */
   readonly stderr: string
 
+  /** Made by `run`. */
   constructor(command: string, args: readonly string[], failure: Failure, options?: ErrorOptions) {
     super(describe(command, failure), options)
     this.command = command
@@ -51,6 +59,7 @@ interface Failure {
 
 function describe(command: string, failure: Failure): string {
   if (failure.code === 'ENOENT') return `${command}: command not found; install the package that has it`
+  if (failure.code === 'ENOTDIR') return `${command}: not started, its working directory does not exist`
   if (failure.code === 'ETIMEDOUT') return `${command}: did not end in time`
   if (failure.code === 'EMAXBUFFER') return `${command}: wrote more than its limit`
   const how =
@@ -71,13 +80,15 @@ export async function run(
   options: CommandOptions = {},
 ): Promise<CommandResult> {
   options.signal?.throwIfAborted()
+  // Loaded here, so that a program that only makes system calls does not pay for it.
+  const { execa, ExecaError } = await import('execa')
   try {
     const { stdout, stderr } = await execa(command, args, {
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
       ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
       ...(options.timeout === undefined ? {} : { timeout: options.timeout }),
       ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
-      env: { ...options.env, LC_ALL: 'C' },
+      env: { ...options.env, PATH: places(options.env?.['PATH']).join(path.delimiter), LC_ALL: 'C' },
       maxBuffer: options.maxOutput ?? 16 * 1024 * 1024,
       stripFinalNewline: false,
     })
@@ -85,26 +96,46 @@ export async function run(
   } catch (error) {
     options.signal?.throwIfAborted()
     if (!(error instanceof ExecaError)) throw error
-    throw new CommandError(command, args, failureOf(error), { cause: error })
+    throw new CommandError(command, args, failureOf(error, options), { cause: error })
   }
 }
 
-function failureOf(error: ExecaError): Failure {
+function failureOf(error: ExecaError, { cwd }: CommandOptions): Failure {
   const stderr = typeof error.stderr === 'string' ? error.stderr.trim().slice(-tail) : ''
-  const code = error.timedOut ? 'ETIMEDOUT' : error.isMaxBuffer ? 'EMAXBUFFER' : (error.code ?? 'ECOMMAND')
+  // spawn(2) has the same word for a program and for a working directory that is not there.
+  const noDirectory = error.code === 'ENOENT' && cwd !== undefined && !existsSync(cwd)
+  const code = error.timedOut
+    ? 'ETIMEDOUT'
+    : error.isMaxBuffer
+      ? 'EMAXBUFFER'
+      : noDirectory
+        ? 'ENOTDIR'
+        : (error.code ?? 'ECOMMAND')
   return { code, exitCode: error.exitCode, signal: error.signal, stderr }
 }
 
-/** Where on `PATH` a program is; `undefined` when it is not. Starts nothing. */
+/** Where on `PATH` a program is; `undefined` when it is not. `run` looks in the same places. Starts nothing. */
 export function findCommand(name: string): string | undefined {
-  const places = [...(process.env['PATH'] ?? '').split(path.delimiter), '/usr/sbin', '/sbin']
-  return places.map((place) => path.join(place, name)).find(isExecutable)
+  if (path.basename(name) !== name) return isExecutable(name) ? name : undefined
+  return places()
+    .map((place) => path.join(place, name))
+    .find(isExecutable)
+}
+
+/** Filesystem tools live where the PATH of a service, or of an ordinary user, often does not lead. */
+const systemPlaces = ['/usr/local/sbin', '/usr/sbin', '/sbin']
+
+/** An empty part of PATH means the current directory, where nothing of ours is to be found. */
+function places(search: string = process.env['PATH'] ?? ''): string[] {
+  const found = search.split(path.delimiter).filter((place) => place !== '')
+  if (process.platform === 'win32') return found
+  return [...found, ...systemPlaces.filter((place) => !found.includes(place))]
 }
 
 function isExecutable(file: string): boolean {
   try {
     accessSync(file, constants.X_OK)
-    return true
+    return statSync(file).isFile()
   } catch {
     return false
   }

@@ -1,11 +1,13 @@
 import { closeSync, fsyncSync } from 'node:fs'
-import { AT_FDCWD, callNumber, O } from './abi.ts'
+import { AT_FDCWD, O } from './abi.ts'
 import { checked, libc, type Path } from './libc.ts'
 import { openat } from './open.ts'
 
+/** A name in a directory. */
 export interface DirectoryEntry {
   /** Raw bytes: a name need not be UTF-8. */
   readonly name: Buffer
+  /** At a mount point, that of the directory below. */
   readonly ino: bigint
   /** One of `DT`; `DT.UNKNOWN` where the filesystem does not say. */
   readonly type: number
@@ -22,16 +24,19 @@ export function readDirectory(fd: number): DirectoryEntry[] {
   const c = libc('getdents64')
   const entries: DirectoryEntry[] = []
   for (;;) {
-    const length = checked(c.callIpl(callNumber.getdents64, fd, buffer, buffer.length), 'getdents64')
+    const length = checked(c.getdents64(fd, buffer, buffer.length), 'getdents64')
     if (length === 0) return entries
     for (let at = 0; at < length;) {
       const start = at + headerLength
-      const end = buffer.indexOf(0, start)
+      const next = at + buffer.readUInt16LE(at + 16)
+      // Records are padded to 8 bytes, so that the name's NUL is among the last 8.
+      let end = Math.max(start, next - 8)
+      while (buffer[end] !== 0) end++
       if (!isDot(start, end)) {
         const name = Buffer.from(buffer.subarray(start, end))
         entries.push({ name, ino: buffer.readBigUInt64LE(at), type: buffer.readUInt8(at + 18) })
       }
-      at += buffer.readUInt16LE(at + 16)
+      at = next
     }
   }
 }

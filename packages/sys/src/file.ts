@@ -1,9 +1,16 @@
 /** Calls on open files: locks, clones, holes and device controls. */
 import { constants } from 'node:os'
-import { failure, checked, lastError, libc } from './libc.ts'
+import { LOCK } from './abi.ts'
+import { checked, failure, lastError, libc } from './libc.ts'
 
-const lockOperation = { shared: 1, exclusive: 2, unlock: 8 } as const
-const lockNonblocking = 4
+/** How to lock: held by many, by one, or not at all. */
+export type LockMode = 'shared' | 'exclusive' | 'unlock'
+
+const lockOperation: Readonly<Record<LockMode, number>> = {
+  shared: LOCK.SH,
+  exclusive: LOCK.EX,
+  unlock: LOCK.UN,
+}
 
 /**
  * flock(2). The lock belongs to the open file and goes when the last descriptor does, however the process ends.
@@ -12,10 +19,10 @@ const lockNonblocking = 4
  */
 export function flock(
   fd: number,
-  mode: keyof typeof lockOperation,
+  mode: LockMode,
   options: { readonly nonblocking?: boolean | undefined } = {},
 ): boolean {
-  const operation = lockOperation[mode] | (options.nonblocking === true ? lockNonblocking : 0)
+  const operation = lockOperation[mode] | (options.nonblocking === true ? LOCK.NB : 0)
   for (;;) {
     if (libc('flock').flock(fd, operation) !== -1) return true
     const errno = lastError('flock')
@@ -32,8 +39,8 @@ export function flock(
 export function ioctl(fd: number, request: number, argument: Buffer | number | bigint = 0): number {
   const c = libc('ioctl')
   const result = Buffer.isBuffer(argument)
-    ? c.ioctlPointer(fd, request, argument)
-    : c.ioctlInteger(fd, request, argument)
+    ? c.ioctl(fd, request, argument)
+    : c.ioctlNumber(fd, request, argument)
   return checked(result, 'ioctl')
 }
 
@@ -42,16 +49,35 @@ const FICLONE = 0x40049409
 /**
  * Makes one file share all data of another (ioctl_ficlone(2)).
  *
- * @throws SystemError EOPNOTSUPP, EINVAL or EXDEV where the filesystem cannot
+ * @throws SystemError ENOTSUP, EINVAL or EXDEV where the filesystem cannot
  */
 export function ficlone(destination: number, source: number): void {
-  checked(libc('ioctl').ioctlInteger(destination, FICLONE, source), 'ioctl')
+  checked(libc('ioctl').ioctlNumber(destination, FICLONE, source), 'ioctl')
 }
 
-/** copy_file_range(2) at both files' positions. @returns bytes copied; 0 at the end of the source */
-export function copyFileRange(source: number, destination: number, length: number): number {
+/**
+ * copy_file_range(2), at the files' positions, which move, or where the offsets say.
+ *
+ * @returns bytes copied; 0 at the end of the source
+ */
+export function copyFileRange(
+  source: number,
+  destination: number,
+  length: number,
+  sourceOffset?: number,
+  destinationOffset?: number,
+): number {
+  const from = sourceOffset === undefined ? null : BigInt64Array.of(BigInt(sourceOffset))
+  const to = destinationOffset === undefined ? null : BigInt64Array.of(BigInt(destinationOffset))
   const c = libc('copy_file_range')
-  return checked(c.copyFileRange(source, null, destination, null, length, 0), 'copy_file_range')
+  return checked(c.copy_file_range(source, from, destination, to, length, 0), 'copy_file_range')
+}
+
+const punchHoleKeepSize = 3
+
+/** Frees the blocks of a range, which then reads as zeros (fallocate(2)); the file's size stays. */
+export function fallocatePunchHole(fd: number, offset: number, length: number): void {
+  checked(libc('fallocate').fallocate(fd, punchHoleKeepSize, offset, length), 'fallocate')
 }
 
 const seekData = 3

@@ -7,21 +7,34 @@ export {
   AT_SYMLINK_FOLLOW,
   AT_SYMLINK_NOFOLLOW,
   DT,
+  LOCK,
   MNT,
   MOUNT_ATTR,
+  MOVE_MOUNT,
   MS,
   O,
   OPEN_TREE,
   RENAME,
   RESOLVE,
   S,
+  type OpenFlags,
+  XATTR,
 } from './abi.ts'
 export { CommandError, type CommandOptions, type CommandResult, findCommand, run } from './command.ts'
 export { type DirectoryEntry, fsyncDirectory, readDirectory } from './directory.ts'
 export { isSystemError, SystemError, type SystemErrorContext, UnsupportedPlatformError } from './error.ts'
-export { copyFileRange, ficlone, flock, ioctl, lseekData, lseekHole } from './file.ts'
+export {
+  copyFileRange,
+  fallocatePunchHole,
+  ficlone,
+  flock,
+  ioctl,
+  type LockMode,
+  lseekData,
+  lseekHole,
+} from './file.ts'
 export { FILESYSTEM_MAGIC, filesystemName, type FilesystemStatistics, statfs, syncfs } from './filesystem.ts'
-export type { Path } from './libc.ts'
+export { cstring, type Path } from './libc.ts'
 export { attachLoop, detachLoop, findLoopDevices, type LoopDevice, type LoopOptions } from './loop.ts'
 export { fchmod, fchmodat, fchown, fchownat, futimens, utimensat } from './metadata.ts'
 export { isMountPoint, mount, type MountRequest, umount, unmountTree } from './mount.ts'
@@ -33,15 +46,18 @@ export {
   fsconfigString,
   fsmount,
   fsopen,
+  fspick,
   type MountAttributes,
   mountFilesystem,
   mountSetattr,
   moveMount,
+  moveMountAt,
   openTree,
 } from './mount-api.ts'
 export { type MountEntry, parseMountInfo, readMountTable } from './mount-table.ts'
-export { openat, openat2, type OpenHow } from './open.ts'
+export { close, openat, openat2, type OpenHow } from './open.ts'
 export {
+  type Capability,
   getpagesize,
   hasCapability,
   idMaps,

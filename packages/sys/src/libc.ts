@@ -7,55 +7,82 @@
  */
 import { createRequire } from 'node:module'
 import type { LibraryHandle } from 'koffi'
+import { machines, type SystemCall } from './abi.ts'
 import { SystemError, type SystemErrorContext, UnsupportedPlatformError } from './error.ts'
 
 /** A path as the kernel takes it: any bytes but NUL. Strings are encoded as UTF-8. */
 export type Path = string | Buffer
 
-/** A C function whose result is an int, with -1 for failure. */
-type Call<Args extends readonly unknown[]> = (...args: Args) => number
-type Pointer = string | Buffer | null
+/**
+ * How a system call takes its arguments, a letter each: a descriptor, a number, a path (any C string), a buffer.
+ *
+ * All go through libc's `syscall`, each declared with a fixed arity. Wrappers are missing here and there (mknodat in
+ * glibc before 2.33, statx in musl before 1.2.5, renameat2 in musl), and one missing symbol would fail every call. A
+ * variadic declaration would make koffi prepare each call anew; with integers and pointers only, the machines of
+ * abi.ts pass variadic arguments as if they were not.
+ */
+interface Letters {
+  d: number
+  n: number | bigint
+  p: string | Buffer | null
+  b: NodeJS.ArrayBufferView | null
+}
 
-interface Libc {
+const ffiTypes: Readonly<Record<string, string>> = { d: 'int', n: 'int64', p: 'str', b: 'void *' }
+
+const shapes = {
+  openat: 'dpnn',
+  openat2: 'dpbn',
+  mkdirat: 'dpn',
+  mknodat: 'dpnn',
+  unlinkat: 'dpn',
+  symlinkat: 'pdp',
+  linkat: 'dpdpn',
+  renameat2: 'dpdpn',
+  readlinkat: 'dpbn',
+  fchownat: 'dpnnn',
+  fchown: 'dnn',
+  fchmodat: 'dpn',
+  fchmod: 'dn',
+  utimensat: 'dpbn',
+  statx: 'dpnnb',
+  getdents64: 'dbn',
+  lgetxattr: 'ppbn',
+  lsetxattr: 'ppbnn',
+  llistxattr: 'pbn',
+  lremovexattr: 'pp',
+  fgetxattr: 'dpbn',
+  fsetxattr: 'dpbnn',
+  flistxattr: 'dbn',
+  fremovexattr: 'dp',
+  mount: 'pppnp',
+  umount2: 'pn',
+  fsopen: 'pn',
+  fspick: 'dpn',
+  fsconfig: 'dnppn',
+  fsmount: 'dnn',
+  move_mount: 'dpdpn',
+  open_tree: 'dpn',
+  mount_setattr: 'dpnbn',
+  syncfs: 'd',
+  flock: 'dn',
+  lseek: 'dnn',
+  fallocate: 'dnnn',
+  copy_file_range: 'dbdbnn',
+  ioctl: 'dnb',
+} as const
+
+type Arguments<Shape extends string> = Shape extends `${infer Letter extends keyof Letters}${infer Rest}`
+  ? [Letters[Letter], ...Arguments<Rest>]
+  : []
+
+type Calls = { readonly [Name in SystemCall]: (...args: Arguments<(typeof shapes)[Name]>) => number }
+
+/** The system calls by name, each returning -1 for failure. */
+interface Libc extends Calls {
+  /** ioctl(2) with an argument that is a number, not an address. */
+  readonly ioctlNumber: (...args: Arguments<'dnn'>) => number
   readonly errno: () => number
-  readonly openat: Call<[number, Pointer, number, number]>
-  readonly mkdirat: Call<[number, Pointer, number]>
-  readonly unlinkat: Call<[number, Pointer, number]>
-  readonly symlinkat: Call<[Pointer, number, Pointer]>
-  readonly linkat: Call<[number, Pointer, number, Pointer, number]>
-  readonly readlinkat: Call<[number, Pointer, Buffer, number]>
-  readonly fchownat: Call<[number, Pointer, number, number, number]>
-  readonly fchown: Call<[number, number, number]>
-  readonly fchmodat: Call<[number, Pointer, number, number]>
-  readonly fchmod: Call<[number, number]>
-  readonly utimensat: Call<[number, Pointer, Buffer, number]>
-  readonly futimens: Call<[number, Buffer]>
-  readonly statx: Call<[number, Pointer, number, number, Buffer]>
-  readonly lgetxattr: Call<[Pointer, Pointer, Buffer, number]>
-  readonly lsetxattr: Call<[Pointer, Pointer, Buffer, number, number]>
-  readonly llistxattr: Call<[Pointer, Buffer, number]>
-  readonly lremovexattr: Call<[Pointer, Pointer]>
-  readonly fgetxattr: Call<[number, Pointer, Buffer, number]>
-  readonly fsetxattr: Call<[number, Pointer, Buffer, number, number]>
-  readonly flistxattr: Call<[number, Buffer, number]>
-  readonly fremovexattr: Call<[number, Pointer]>
-  readonly mount: Call<[Pointer, Pointer, Pointer, number, Pointer]>
-  readonly umount2: Call<[Pointer, number]>
-  readonly flock: Call<[number, number]>
-  readonly lseek: Call<[number, number, number]>
-  readonly copyFileRange: Call<[number, null, number, null, number, number]>
-  readonly ioctlPointer: Call<[number, number, Buffer]>
-  readonly ioctlInteger: Call<[number, number, number | bigint]>
-  /** syscall(2) by the shapes of its arguments: i(nt), p(ointer), l(ong). */
-  readonly callIpil: Call<[number, number, Pointer, number, number | bigint]>
-  readonly callIppl: Call<[number, number, Pointer, Buffer, number]>
-  readonly callIpipi: Call<[number, number, Pointer, number, Pointer, number]>
-  readonly callIipppi: Call<[number, number, number, Pointer, Pointer, number]>
-  readonly callIpipl: Call<[number, number, Pointer, number, Buffer, number]>
-  readonly callIpl: Call<[number, number, Buffer, number]>
-  readonly callPl: Call<[number, Pointer, number]>
-  readonly callIll: Call<[number, number, number, number]>
-  readonly callI: Call<[number, number]>
 }
 
 let loaded: Libc | undefined
@@ -70,12 +97,6 @@ export function libc(caller: string): Libc {
   return loaded
 }
 
-const libraries: readonly (string | null)[] = [
-  'libc.so.6',
-  `libc.musl-${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}.so.1`,
-  null,
-]
-
 function load(caller: string): Libc {
   if (process.platform !== 'linux' || (process.arch !== 'x64' && process.arch !== 'arm64')) {
     throw new UnsupportedPlatformError(caller)
@@ -83,73 +104,59 @@ function load(caller: string): Libc {
   // Loaded here and not imported, because koffi's own module opens its native part at import.
   const koffi: typeof import('koffi') = createRequire(import.meta.url)('koffi')
   const library = openLibrary(koffi)
-  const fn = (name: string, ...args: readonly string[]) => library.func(name, 'int', [...args])
-  const long = (name: string, ...args: readonly string[]) => library.func(name, 'long', [...args])
-  const p = 'const void *'
-  const out = 'void *'
-  // syscall(2) is variadic in C; with integer and pointer arguments only, both machines pass those as if it were not.
-  const call = (...args: readonly string[]) => library.func('syscall', 'long', ['long', ...args])
-  return {
-    errno: () => koffi.errno(),
-    openat: fn('openat', 'int', p, 'int', 'uint'),
-    mkdirat: fn('mkdirat', 'int', p, 'uint'),
-    unlinkat: fn('unlinkat', 'int', p, 'int'),
-    symlinkat: fn('symlinkat', p, 'int', p),
-    linkat: fn('linkat', 'int', p, 'int', p, 'int'),
-    readlinkat: long('readlinkat', 'int', p, out, 'size_t'),
-    fchownat: fn('fchownat', 'int', p, 'uint', 'uint', 'int'),
-    fchown: fn('fchown', 'int', 'uint', 'uint'),
-    fchmodat: fn('fchmodat', 'int', p, 'uint', 'int'),
-    fchmod: fn('fchmod', 'int', 'uint'),
-    utimensat: fn('utimensat', 'int', p, p, 'int'),
-    futimens: fn('futimens', 'int', p),
-    statx: fn('statx', 'int', p, 'int', 'uint', out),
-    lgetxattr: long('lgetxattr', p, p, out, 'size_t'),
-    lsetxattr: fn('lsetxattr', p, p, p, 'size_t', 'int'),
-    llistxattr: long('llistxattr', p, out, 'size_t'),
-    lremovexattr: fn('lremovexattr', p, p),
-    fgetxattr: long('fgetxattr', 'int', p, out, 'size_t'),
-    fsetxattr: fn('fsetxattr', 'int', p, p, 'size_t', 'int'),
-    flistxattr: long('flistxattr', 'int', out, 'size_t'),
-    fremovexattr: fn('fremovexattr', 'int', p),
-    mount: fn('mount', p, p, p, 'ulong', p),
-    umount2: fn('umount2', p, 'int'),
-    flock: fn('flock', 'int', 'int'),
-    lseek: long('lseek', 'int', 'long', 'int'),
-    copyFileRange: long('copy_file_range', 'int', out, 'int', out, 'size_t', 'uint'),
-    ioctlPointer: fn('ioctl', 'int', 'ulong', out),
-    ioctlInteger: fn('ioctl', 'int', 'ulong', 'ulong'),
-    callIpil: call('int', p, 'uint', 'ulong'),
-    callIppl: call('int', p, out, 'size_t'),
-    callIpipi: call('int', p, 'int', p, 'uint'),
-    callIipppi: call('int', 'uint', p, p, 'int'),
-    callIpipl: call('int', p, 'uint', out, 'size_t'),
-    callIpl: call('int', out, 'size_t'),
-    callPl: call(p, 'uint'),
-    callIll: call('int', 'uint', 'uint'),
-    callI: call('int'),
+  const numbers = machines[process.arch].calls
+  const byShape = new Map<string, Function>()
+  const bind = (number: number, shape: string): Function => {
+    let call = byShape.get(shape)
+    if (call === undefined) {
+      const types = Array.from(shape, (letter) => ffiTypes[letter] ?? letter)
+      call = library.func('syscall', 'long', ['long', ...types])
+      byShape.set(shape, call)
+    }
+    return call.bind(null, number)
   }
+  const calls: Record<string, unknown> = {}
+  for (const [name, shape] of Object.entries(shapes)) calls[name] = bind(numbers[name as SystemCall], shape)
+  calls['ioctlNumber'] = bind(numbers.ioctl, 'dnn')
+  calls['errno'] = koffi.errno
+  return calls as unknown as Libc
 }
 
+/**
+ * The symbols of the process come first: they are those of the libc that Node itself runs on. Asking for
+ * `libc.so.6` first would find the gcompat shim on Alpine.
+ */
 function openLibrary(koffi: typeof import('koffi')): LibraryHandle {
-  let cause: unknown
-  for (const name of libraries) {
+  const musl = `libc.musl-${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}.so.1`
+  const causes: unknown[] = []
+  for (const name of [null, 'libc.so.6', musl]) {
     try {
-      return koffi.load(name)
+      const library = koffi.load(name)
+      library.func('syscall', 'long', ['long'])
+      return library
     } catch (error) {
-      cause = error
+      causes.push(error)
     }
   }
-  throw new Error('libc cannot be loaded: neither glibc nor musl was found', { cause })
+  throw new AggregateError(causes, 'libc cannot be loaded: neither glibc nor musl was found')
 }
 
-/** The bytes of a path, NUL-terminated for C. @throws SystemError EINVAL for a path that contains NUL */
+/**
+ * A path, or any other text, for C. Bytes are copied to be NUL-terminated, unless they are already: a caller may so
+ * prepare a name that it uses often.
+ *
+ * @throws SystemError EINVAL for a NUL anywhere else: the kernel would see less than what was checked
+ */
 export function cstring(path: Path): string | Buffer {
   if (typeof path === 'string') {
     if (path.includes('\0')) throw invalidPath(path)
     return path
   }
-  if (path.includes(0)) throw invalidPath(path.toString())
+  const nul = path.indexOf(0)
+  if (nul !== -1) {
+    if (nul === path.length - 1) return path
+    throw invalidPath(path.toString())
+  }
   const terminated = Buffer.allocUnsafe(path.length + 1)
   path.copy(terminated)
   terminated[path.length] = 0
@@ -158,8 +165,8 @@ export function cstring(path: Path): string | Buffer {
 
 function invalidPath(path: string): SystemError {
   return new SystemError(22, {
-    syscall: 'open',
-    path: path.replaceAll('\0', '\\0'),
+    syscall: 'cstring',
+    path: path.replaceAll('\0', String.raw`\0`),
     note: 'the path contains NUL',
   })
 }
@@ -172,8 +179,14 @@ export function checked(result: number, syscall: string, path?: Path, dest?: Pat
 
 /** The error of the call just made on this thread. */
 export function failure(syscall: string, path?: Path, dest?: Path): SystemError {
-  const context: SystemErrorContext = { syscall, path: path?.toString(), dest: dest?.toString() }
+  const context: SystemErrorContext = { syscall, path: shown(path), dest: shown(dest) }
   return new SystemError(lastError(syscall), context)
+}
+
+function shown(path: Path | undefined): string | undefined {
+  return typeof path === 'object' && path.at(-1) === 0
+    ? path.toString('utf8', 0, path.length - 1)
+    : path?.toString()
 }
 
 /** `errno` of the call just made on this thread, positive. */

@@ -1,8 +1,9 @@
 /** Loop devices: files as block devices (loop(4)). */
-import { closeSync, openSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
+import { closeSync, readdirSync, statSync } from 'node:fs'
 import { AT_FDCWD, O, S } from './abi.ts'
 import { isSystemError } from './error.ts'
 import { ioctl } from './file.ts'
+import type { Path } from './libc.ts'
 import { openat } from './open.ts'
 import { makedev } from './stat.ts'
 import { mknodat } from './tree.ts'
@@ -10,6 +11,7 @@ import { mknodat } from './tree.ts'
 const LOOP_CTL_GET_FREE = 0x4c82
 const LOOP_CONFIGURE = 0x4c0a
 const LOOP_CLR_FD = 0x4c01
+const LOOP_GET_STATUS64 = 0x4c05
 const flagReadonly = 1
 const flagAutoclear = 4
 const loopMajor = 7
@@ -17,6 +19,7 @@ const loopMajor = 7
 /** struct loop_config of linux/loop.h: fd, block_size, then struct loop_info64 at 8, 304 bytes in all. */
 const config = { length: 304, fd: 0, offset: 8 + 24, flags: 8 + 52, name: 8 + 56, nameLength: 64 } as const
 
+/** How to attach a file. */
 export interface LoopOptions {
   readonly readonly?: boolean | undefined
   /** Bytes to skip at the start of the file. */
@@ -35,8 +38,12 @@ export interface LoopDevice extends Disposable {
 /** Other processes take free devices too: the kernel's answer may be stale by the time it is used. */
 const attempts = 64
 
-/** Attaches a file to a free loop device, making its node where nobody else does. */
-export function attachLoop(file: string, options: LoopOptions = {}): LoopDevice {
+/**
+ * Attaches a file to a free loop device, making its node where nobody else does. Linux 5.8.
+ *
+ * @throws SystemError EBUSY after 64 lost races, ENOENT without the loop module, EACCES or EPERM without privilege
+ */
+export function attachLoop(file: Path, options: LoopOptions = {}): LoopDevice {
   const access = options.readonly === true ? O.RDONLY : O.RDWR
   const backing = openat(AT_FDCWD, file, access)
   try {
@@ -53,7 +60,7 @@ export function attachLoop(file: string, options: LoopOptions = {}): LoopDevice 
 }
 
 function freeDevice(): string {
-  const control = openSync('/dev/loop-control', 'r+')
+  const control = openat(AT_FDCWD, '/dev/loop-control', O.RDWR)
   try {
     const number = ioctl(control, LOOP_CTL_GET_FREE)
     const path = `/dev/loop${number}`
@@ -72,7 +79,7 @@ function configure(
   device: string,
   backing: number,
   access: number,
-  file: string,
+  file: Path,
   options: LoopOptions,
 ): LoopDevice {
   const record = Buffer.alloc(config.length)
@@ -81,14 +88,17 @@ function configure(
   record.writeUInt32LE(backing, config.fd)
   record.writeBigUInt64LE(BigInt(options.offset ?? 0), config.offset)
   record.writeUInt32LE(flags, config.flags)
-  record.write(file, config.name, config.nameLength - 1)
+  // For people to read: nothing depends on it.
+  Buffer.from(file).copy(record, config.name, 0, config.nameLength - 1)
   const fd = openat(AT_FDCWD, device, access)
   try {
     ioctl(fd, LOOP_CONFIGURE, record)
-  } finally {
-    // With autoclear the device would go with this descriptor, before anybody could mount it.
-    if (options.autoclear !== true) closeSync(fd)
+  } catch (error) {
+    closeSync(fd)
+    throw error
   }
+  // With autoclear the device would go with this descriptor, before anybody could mount it.
+  if (options.autoclear !== true) closeSync(fd)
   let attached = true
   const detach = () => {
     if (!attached) return
@@ -111,19 +121,37 @@ export function detachLoop(device: string): void {
   }
 }
 
-/** Every loop device that is attached to `file`. */
-export function findLoopDevices(file: string): string[] {
-  const wanted = realpathSync(file)
-  return readdirSync('/sys/block')
-    .filter((name) => /^loop\d+$/.test(name) && backingFile(name) === wanted)
+/**
+ * Every loop device that is attached to `file`, whatever name it was attached by.
+ *
+ * @throws SystemError ENOENT when there is no such file, EACCES without privilege
+ */
+export function findLoopDevices(file: Path): string[] {
+  const { dev, ino } = statSync(file, { bigint: true })
+  const info = Buffer.alloc(status.length)
+  return readdirSync('/dev')
+    .filter((name) => /^loop\d+$/.test(name))
     .map((name) => `/dev/${name}`)
+    .filter((device) => {
+      if (!readStatus(device, info)) return false
+      return info.readBigUInt64LE(status.device) === dev && info.readBigUInt64LE(status.inode) === ino
+    })
 }
 
-function backingFile(name: string): string | undefined {
+/** struct loop_info64 of linux/loop.h. */
+const status = { length: 232, device: 0, inode: 8 } as const
+
+/** False for a device that is not attached, or that is but a node. */
+function readStatus(device: string, info: Buffer): boolean {
+  let fd: number | undefined
   try {
-    return readFileSync(`/sys/block/${name}/loop/backing_file`, 'utf8').trimEnd()
+    fd = openat(AT_FDCWD, device, O.RDONLY | O.NONBLOCK)
+    ioctl(fd, LOOP_GET_STATUS64, info)
+    return true
   } catch (error) {
-    if (isSystemError(error, 'ENOENT', 'ENXIO')) return undefined
+    if (isSystemError(error, 'ENXIO', 'ENODEV', 'ENOENT')) return false
     throw error
+  } finally {
+    if (fd !== undefined) closeSync(fd)
   }
 }

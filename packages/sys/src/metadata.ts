@@ -13,7 +13,7 @@ export function fchown(fd: number, uid: number, gid: number): void {
 
 /** fchmodat(2). It follows symlinks: Linux has no modes on links. */
 export function fchmodat(dirfd: number, path: Path, mode: number): void {
-  checked(libc('fchmodat').fchmodat(dirfd, cstring(path), mode, 0), 'fchmodat', path)
+  checked(libc('fchmodat').fchmodat(dirfd, cstring(path), mode), 'fchmodat', path)
 }
 
 /** fchmod(2). */
@@ -58,5 +58,5 @@ export function utimensat(
 export function futimens(fd: number, atimeNs: bigint | undefined, mtimeNs: bigint | undefined): void {
   writeTime(0, atimeNs)
   writeTime(16, mtimeNs)
-  checked(libc('futimens').futimens(fd, timespecs), 'futimens')
+  checked(libc('futimens').utimensat(fd, null, timespecs, 0), 'futimens')
 }

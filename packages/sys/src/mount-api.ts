@@ -3,26 +3,31 @@
  * page limits the options and errors come with the kernel's own words.
  */
 import { closeSync, readSync } from 'node:fs'
-import { AT_EMPTY_PATH, AT_FDCWD, sharedCallNumber, OPEN_TREE } from './abi.ts'
+import { AT_EMPTY_PATH, AT_FDCWD, MOVE_MOUNT, OPEN_TREE } from './abi.ts'
 import { SystemError } from './error.ts'
 import { checked, cstring, lastError, libc, type Path } from './libc.ts'
 
 const cloexec = 1
 const command = { flag: 0, string: 1, fd: 5, create: 6, reconfigure: 7 } as const
-const moveFromEmptyPath = 0x4
 
 /** fsopen(2): a descriptor on which to configure a filesystem. @throws SystemError ENODEV for an unknown type */
 export function fsopen(type: string): number {
-  return checked(libc('fsopen').callPl(sharedCallNumber.fsopen, type, cloexec), 'fsopen', type)
+  return checked(libc('fsopen').fsopen(cstring(type), cloexec), 'fsopen', type)
 }
 
-function fsconfig(fd: number, what: number, key: string | null, value: string | null, extra: number): void {
-  const result = libc('fsconfig').callIipppi(sharedCallNumber.fsconfig, fd, what, key, value, extra)
+function fsconfig(fd: number, what: number, key: string | null, value: Path | null, extra: number): void {
+  const result = libc('fsconfig').fsconfig(
+    fd,
+    what,
+    key === null ? null : cstring(key),
+    value === null ? null : cstring(value),
+    extra,
+  )
   if (result === -1) throw explained('fsconfig', fd, key ?? undefined)
 }
 
-/** Sets `key=value`. */
-export function fsconfigString(fd: number, key: string, value: string): void {
+/** Sets `key=value`; the value has at most 255 bytes. @throws SystemError EINVAL with the kernel's explanation */
+export function fsconfigString(fd: number, key: string, value: Path): void {
   fsconfig(fd, command.string, key, value, 0)
 }
 
@@ -57,13 +62,15 @@ function kernelLog(fd: number): string | undefined {
   const line = Buffer.alloc(4096)
   const lines: string[] = []
   try {
-    for (;;)
+    // One message per read. A descriptor that is no filesystem context reads nothing.
+    for (let length = readSync(fd, line); length > 0; length = readSync(fd, line)) {
       lines.push(
         line
-          .toString('utf8', 0, readSync(fd, line))
+          .toString('utf8', 0, length)
           .replace(/^[ewi] /, '')
           .trim(),
       )
+    }
   } catch {
     // ENODATA: the log is empty.
   }
@@ -72,26 +79,44 @@ function kernelLog(fd: number): string | undefined {
 
 /** fsmount(2): a detached mount of the configured filesystem. `attributes` are bits of `MOUNT_ATTR`. */
 export function fsmount(fd: number, attributes = 0): number {
-  const mounted = libc('fsmount').callIll(sharedCallNumber.fsmount, fd, cloexec, attributes)
+  const mounted = libc('fsmount').fsmount(fd, cloexec, attributes)
   if (mounted === -1) throw explained('fsmount', fd)
   return mounted
 }
 
-/** move_mount(2): attaches a detached mount at `target`. */
+/** fspick(2): a descriptor on which to reconfigure the filesystem that is mounted at `path`. */
+export function fspick(dirfd: number, path: Path, flags = 0): number {
+  return checked(libc('fspick').fspick(dirfd, cstring(path), flags | cloexec), 'fspick', path)
+}
+
+/** move_mount(2): attaches a detached mount at `target`, which is not followed. */
 export function moveMount(mountFd: number, target: Path): void {
   const c = libc('move_mount')
-  const path = cstring(target)
-  const result = c.callIpipi(sharedCallNumber.moveMount, mountFd, '', AT_FDCWD, path, moveFromEmptyPath)
+  const result = c.move_mount(mountFd, '', AT_FDCWD, cstring(target), MOVE_MOUNT.F_EMPTY_PATH)
   checked(result, 'move_mount', target)
+}
+
+/** move_mount(2) in full, with bits of `MOVE_MOUNT`. */
+export function moveMountAt(
+  fromDirfd: number,
+  fromPath: Path,
+  toDirfd: number,
+  toPath: Path,
+  flags: number,
+): void {
+  const c = libc('move_mount')
+  const result = c.move_mount(fromDirfd, cstring(fromPath), toDirfd, cstring(toPath), flags)
+  checked(result, 'move_mount', fromPath, toPath)
 }
 
 /** open_tree(2): with `OPEN_TREE.CLONE`, a detached copy of the mount at `path`. */
 export function openTree(dirfd: number, path: Path, flags: number): number {
   const c = libc('open_tree')
-  const result = c.callIpil(sharedCallNumber.openTree, dirfd, cstring(path), flags | OPEN_TREE.CLOEXEC, 0)
+  const result = c.open_tree(dirfd, cstring(path), flags | OPEN_TREE.CLOEXEC)
   return checked(result, 'open_tree', path)
 }
 
+/** What `mountSetattr` changes. */
 export interface MountAttributes {
   /** Bits of `MOUNT_ATTR` to set and to clear. */
   readonly set?: number | undefined
@@ -111,25 +136,27 @@ export function mountSetattr(dirfd: number, path: Path, flags: number, attribute
   record.writeBigUInt64LE(BigInt(attributes.userNamespace ?? 0), 24)
   const how = path.length === 0 ? flags | AT_EMPTY_PATH : flags
   const c = libc('mount_setattr')
-  const result = c.callIpipl(sharedCallNumber.mountSetattr, dirfd, cstring(path), how, record, record.length)
+  const result = c.mount_setattr(dirfd, cstring(path), how, record, record.length)
   checked(result, 'mount_setattr', path)
 }
 
 /**
- * Configures, makes and attaches a filesystem in one go. Each option is `key` or `[key, value]`, in order.
+ * Configures, makes and attaches a filesystem in one go. Each option is `key` or `[key, value]`, in order; a number
+ * is an open file.
  *
  * @throws SystemError with the kernel's explanation where it gave one
  */
 export function mountFilesystem(
   type: string,
   target: Path,
-  options: readonly (string | readonly [key: string, value: string])[],
+  options: readonly (string | readonly [key: string, value: Path | number])[],
   attributes = 0,
 ): void {
   const fd = fsopen(type)
   try {
     for (const option of options) {
       if (typeof option === 'string') fsconfigFlag(fd, option)
+      else if (typeof option[1] === 'number') fsconfigFd(fd, option[0], option[1])
       else fsconfigString(fd, option[0], option[1])
     }
     fsconfigCreate(fd)

@@ -10,11 +10,13 @@ export interface MountEntry {
   readonly root: string
   /** Where. */
   readonly target: string
+  /** The mount's own: `ro`, `nosuid` … */
   readonly options: readonly string[]
   /** `shared:N`, `master:N`, `propagate_from:N`, `unbindable`. */
   readonly propagation: readonly string[]
   readonly type: string
   readonly source: string
+  /** The filesystem's: `lowerdir=…` … */
   readonly superOptions: readonly string[]
 }
 
@@ -42,12 +44,17 @@ function parseLine(line: string): MountEntry | undefined {
     minor: Number(minor),
     root: unescape(root),
     target: unescape(target),
-    options: (options ?? '').split(','),
+    options: list(options),
     propagation: fields.slice(6, separator),
-    type: type ?? '',
+    type: unescape(type ?? ''),
     source: unescape(source ?? ''),
-    superOptions: (superOptions ?? '').split(','),
+    superOptions: list(superOptions),
   }
+}
+
+/** A comma within a value is written `\054` by the filesystem, so every other one separates. */
+function list(field: string | undefined): string[] {
+  return field === undefined || field === '' ? [] : field.split(',').map(unescape)
 }
 
 /** The kernel writes space, tab, newline, backslash and `#` as `\ooo`. */

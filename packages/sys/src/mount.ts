@@ -1,25 +1,45 @@
+import { realpathSync } from 'node:fs'
 import { constants } from 'node:os'
+import path from 'node:path'
 import { MNT } from './abi.ts'
-import { checked, cstring, failure, lastError, libc, type Path } from './libc.ts'
+import { isSystemError, SystemError } from './error.ts'
+import { checked, cstring, libc, type Path } from './libc.ts'
 import { readMountTable } from './mount-table.ts'
+import { getpagesize } from './process.ts'
 import { lstatx } from './stat.ts'
 
+/** What to mount, and where. */
 export interface MountRequest {
-  readonly source: string
+  /** A device, a directory to bind, or any word for what has neither. */
+  readonly source: Path
   readonly target: Path
   /** Filesystem type; absent for bind mounts and changes of propagation. */
   readonly type?: string | undefined
   /** Bits of `MS`. */
   readonly flags?: number | undefined
   /** The filesystem's own options, comma-separated; at most a page, NUL included. */
-  readonly data?: string | undefined
+  readonly data?: Path | undefined
 }
 
-/** mount(2). */
+/**
+ * mount(2).
+ *
+ * @throws SystemError E2BIG when `data` is longer than the page that the kernel reads: it would drop the rest silently
+ */
 export function mount(request: MountRequest): void {
   const { source, target, type, flags, data } = request
   const c = libc('mount')
-  const result = c.mount(source, cstring(target), type ?? null, flags ?? 0, data ?? null)
+  if (data !== undefined && Buffer.byteLength(data) >= getpagesize()) {
+    const note = `the options take ${Buffer.byteLength(data)} bytes, at most ${getpagesize() - 1} fit`
+    throw new SystemError(constants.errno.E2BIG, { syscall: 'mount', path: target.toString(), note })
+  }
+  const result = c.mount(
+    cstring(source),
+    cstring(target),
+    type === undefined ? null : cstring(type),
+    flags ?? 0,
+    data === undefined ? null : cstring(data),
+  )
   checked(result, 'mount', source, target)
 }
 
@@ -28,27 +48,53 @@ export function umount(target: Path, flags = 0): void {
   checked(libc('umount2').umount2(cstring(target), flags), 'umount2', target)
 }
 
-/** Whether something is mounted exactly at `path`; false when the path does not exist. */
+/** Whether something is mounted exactly at `path`, which is not followed; false when the path does not exist. */
 export function isMountPoint(path: string): boolean {
   try {
     const known = lstatx(path).mountRoot
-    return known ?? readMountTable().some((entry) => entry.target === path)
+    if (known !== undefined) return known
   } catch (error) {
-    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR'))
-      return false
+    if (isSystemError(error, 'ENOENT', 'ENOTDIR')) return false
     throw error
   }
+  const target = canonical(path)
+  return readMountTable().some((entry) => entry.target === target)
 }
+
+/** A mount that others cover may need as many rounds as there are covers. */
+const rounds = 32
 
 /** Detaches everything that is mounted at or below `target`, deepest first. Nothing mounted is success. */
 export function unmountTree(target: string): void {
-  const below = `${target}/`
-  const found = readMountTable().filter((entry) => entry.target === target || entry.target.startsWith(below))
-  for (const entry of found.reverse()) {
-    const c = libc('umount2')
-    if (c.umount2(entry.target, MNT.DETACH | MNT.NOFOLLOW) !== -1) continue
-    const errno = lastError('umount2')
-    if (errno !== constants.errno.EINVAL && errno !== constants.errno.ENOENT)
-      throw failure('umount2', entry.target)
+  const top = canonical(target)
+  const below = top === '/' ? top : `${top}/`
+  for (let round = 0; round < rounds; round++) {
+    const found = readMountTable().filter((entry) => entry.target === top || entry.target.startsWith(below))
+    if (found.length === 0) return
+    // The table's order says nothing about depth once a mount has been moved.
+    found.sort((a, b) => b.target.length - a.target.length || b.id - a.id)
+    for (const entry of found) detach(entry.target)
+  }
+  umount(top, MNT.NOFOLLOW)
+}
+
+function detach(target: string): void {
+  try {
+    umount(target, MNT.DETACH | MNT.NOFOLLOW)
+  } catch (error) {
+    // It went with another, or another covers it until this round is over.
+    if (!isSystemError(error, 'EINVAL', 'ENOENT')) throw error
+  }
+}
+
+/** The path as the mount table has it. Its last part is not looked at: it may be a FUSE mount whose server is gone. */
+function canonical(file: string): string {
+  const absolute = path.resolve(file)
+  const parent = path.dirname(absolute)
+  if (parent === absolute) return absolute
+  try {
+    return path.join(realpathSync(parent), path.basename(absolute))
+  } catch {
+    return absolute
   }
 }

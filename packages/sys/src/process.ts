@@ -8,6 +8,7 @@ export function inUserNamespace(): boolean {
   return first !== undefined && !(first.inside === 0 && first.outside === 0 && first.count === 4294967295)
 }
 
+/** One line of a uid_map or gid_map. */
 export interface IdRange {
   readonly inside: number
   readonly outside: number
@@ -46,16 +47,27 @@ export function kernelVersion(): { readonly major: number; readonly minor: numbe
 const capabilityBit = {
   CAP_CHOWN: 0,
   CAP_DAC_OVERRIDE: 1,
+  CAP_DAC_READ_SEARCH: 2,
   CAP_FOWNER: 3,
   CAP_FSETID: 4,
+  CAP_SETGID: 6,
+  CAP_SETUID: 7,
+  CAP_LINUX_IMMUTABLE: 9,
+  CAP_SYS_MODULE: 16,
+  CAP_SYS_RAWIO: 17,
   CAP_SYS_CHROOT: 18,
   CAP_SYS_ADMIN: 21,
+  CAP_SYS_RESOURCE: 24,
   CAP_MKNOD: 27,
   CAP_SETFCAP: 31,
+  CAP_MAC_ADMIN: 33,
 } as const
 
+/** A capability that `hasCapability` knows. */
+export type Capability = keyof typeof capabilityBit
+
 /** Whether a capability is in this process's effective set, in its own user namespace. */
-export function hasCapability(name: keyof typeof capabilityBit): boolean {
+export function hasCapability(name: Capability): boolean {
   let status: string
   try {
     status = readFileSync('/proc/self/status', 'utf8')

@@ -1,5 +1,5 @@
 /** Calls that make, link, rename and remove names relative to a directory descriptor. */
-import { callNumber } from './abi.ts'
+import { SystemError } from './error.ts'
 import { checked, cstring, libc, type Path } from './libc.ts'
 
 /** mkdirat(2); the umask applies. */
@@ -7,10 +7,15 @@ export function mkdirat(dirfd: number, path: Path, mode: number): void {
   checked(libc('mkdirat').mkdirat(dirfd, cstring(path), mode), 'mkdirat', path)
 }
 
-/** mknodat(2). `mode` carries the type; `dev` is `makedev(major, minor)`. */
+/**
+ * mknodat(2). `mode` carries the type; `dev` is `makedev(major, minor)`, and 0 for what is no device.
+ *
+ * @throws SystemError EINVAL for a `dev` beyond the 32 bits that the call has room for
+ */
 export function mknodat(dirfd: number, path: Path, mode: number, dev: bigint | number): void {
   const c = libc('mknodat')
-  checked(c.callIpil(callNumber.mknodat, dirfd, cstring(path), mode, dev), 'mknodat', path)
+  if (dev < 0 || dev > 0xffff_ffff) throw new SystemError(22, { syscall: 'mknodat', path: path.toString() })
+  checked(c.mknodat(dirfd, cstring(path), mode, dev), 'mknodat', path)
 }
 
 /** unlinkat(2); `AT_REMOVEDIR` for directories. */
@@ -32,14 +37,7 @@ export function linkat(oldDirfd: number, oldPath: Path, newDirfd: number, newPat
 /** renameat2(2) with bits of `RENAME`. */
 export function renameat2(oldDirfd: number, oldPath: Path, newDirfd: number, newPath: Path, flags = 0): void {
   const c = libc('renameat2')
-  const result = c.callIpipi(
-    callNumber.renameat2,
-    oldDirfd,
-    cstring(oldPath),
-    newDirfd,
-    cstring(newPath),
-    flags,
-  )
+  const result = c.renameat2(oldDirfd, cstring(oldPath), newDirfd, cstring(newPath), flags)
   checked(result, 'renameat2', oldPath, newPath)
 }
 

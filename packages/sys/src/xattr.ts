@@ -31,39 +31,50 @@ function namesIn(list: Buffer | undefined): string[] {
 export function lgetxattr(path: Path, name: string): Buffer | undefined {
   const c = libc('lgetxattr')
   const file = cstring(path)
-  return readAll((into) => c.lgetxattr(file, name, into, into.length), 'lgetxattr', path)
+  const key = cstring(name)
+  return readAll((into) => c.lgetxattr(file, key, into, into.length), 'lgetxattr', path)
 }
 
-/** @param flags 1 to fail when it is there, 2 to fail when it is not */
+/** Sets an attribute, with bits of `XATTR`. @throws SystemError ENOTSUP, EPERM, ENOSPC, E2BIG beyond 64 KiB */
 export function lsetxattr(path: Path, name: string, value: Buffer, flags = 0): void {
-  checked(libc('lsetxattr').lsetxattr(cstring(path), name, value, value.length, flags), 'lsetxattr', path)
+  checked(
+    libc('lsetxattr').lsetxattr(cstring(path), cstring(name), value, value.length, flags),
+    'lsetxattr',
+    path,
+  )
 }
 
+/** The names of all attributes; those of `trusted.` only with CAP_SYS_ADMIN. */
 export function llistxattr(path: Path): string[] {
   const c = libc('llistxattr')
   const file = cstring(path)
   return namesIn(readAll((into) => c.llistxattr(file, into, into.length), 'llistxattr', path))
 }
 
+/** @throws SystemError ENODATA when the attribute is not there */
 export function lremovexattr(path: Path, name: string): void {
-  checked(libc('lremovexattr').lremovexattr(cstring(path), name), 'lremovexattr', path)
+  checked(libc('lremovexattr').lremovexattr(cstring(path), cstring(name)), 'lremovexattr', path)
 }
 
 /** `undefined` when the attribute is not there. */
 export function fgetxattr(fd: number, name: string): Buffer | undefined {
   const c = libc('fgetxattr')
-  return readAll((into) => c.fgetxattr(fd, name, into, into.length), 'fgetxattr')
+  const key = cstring(name)
+  return readAll((into) => c.fgetxattr(fd, key, into, into.length), 'fgetxattr')
 }
 
+/** As `lsetxattr`, of an open file. */
 export function fsetxattr(fd: number, name: string, value: Buffer, flags = 0): void {
-  checked(libc('fsetxattr').fsetxattr(fd, name, value, value.length, flags), 'fsetxattr')
+  checked(libc('fsetxattr').fsetxattr(fd, cstring(name), value, value.length, flags), 'fsetxattr')
 }
 
+/** As `llistxattr`, of an open file. */
 export function flistxattr(fd: number): string[] {
   const c = libc('flistxattr')
   return namesIn(readAll((into) => c.flistxattr(fd, into, into.length), 'flistxattr'))
 }
 
+/** As `lremovexattr`, of an open file. */
 export function fremovexattr(fd: number, name: string): void {
-  checked(libc('fremovexattr').fremovexattr(fd, name), 'fremovexattr')
+  checked(libc('fremovexattr').fremovexattr(fd, cstring(name)), 'fremovexattr')
 }
