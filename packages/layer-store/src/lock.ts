@@ -1,0 +1,124 @@
+import { type FileHandle, mkdir, open } from 'node:fs/promises'
+import path from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { type CallOptions, GraphDriverError } from '@graphdriver/core'
+import { flock, isSystemError } from '@graphdriver/sys'
+
+export interface LockOptions extends CallOptions {
+  /** Whether to wait for other holders; by default, as long as it takes. */
+  readonly wait?: boolean | undefined
+  /** How long to wait at most, in milliseconds. */
+  readonly timeout?: number | undefined
+}
+
+const firstPause = 5
+const longestPause = 200
+
+/**
+ * Locks a data root against other processes: shared with other readers, or exclusively. Disposing it unlocks.
+ *
+ * The lock is flock(2) on `<root>/.graphdriver/lock`, a name that Docker ignores. The kernel drops it with the
+ * process, however that ends, so there are no stale locks. dockerd does not know of it: never run both on one root.
+ * Two locks of one process exclude each other like those of two.
+ *
+ * @throws GD_STORE_LOCKED when others hold it and there is no waiting, or not any longer
+ */
+export async function lockStore(
+  root: string,
+  mode: 'shared' | 'exclusive',
+  options: LockOptions = {},
+): Promise<AsyncDisposable> {
+  options.signal?.throwIfAborted()
+  const file = await openLock(root, mode)
+  try {
+    await acquire(file, root, mode, options)
+    await note(file, `${process.pid}\n`)
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+  return new StoreLock(file)
+}
+
+class StoreLock implements AsyncDisposable {
+  #file: FileHandle | undefined
+
+  constructor(file: FileHandle) {
+    this.#file = file
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const file = this.#file
+    this.#file = undefined
+    // Closing the only descriptor unlocks; the file stays, since removing it would race with who is opening it.
+    await file?.close()
+  }
+}
+
+async function openLock(root: string, mode: 'shared' | 'exclusive'): Promise<FileHandle> {
+  const directory = path.join(path.resolve(root), '.graphdriver')
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  const file = path.join(directory, 'lock')
+  // Opened for appending so that it is made when missing and not emptied when there: it names its holder.
+  try {
+    return await open(file, 'a+', 0o600)
+  } catch (error) {
+    if (mode === 'shared' && isSystemError(error, 'EACCES', 'EROFS')) return open(file, 'r')
+    throw error
+  }
+}
+
+async function acquire(
+  file: FileHandle,
+  root: string,
+  mode: 'shared' | 'exclusive',
+  options: LockOptions,
+): Promise<void> {
+  const deadline = performance.now() + (options.timeout ?? Number.POSITIVE_INFINITY)
+  for (let pause = firstPause; ; pause = Math.min(pause * 2, longestPause)) {
+    if (flock(file.fd, mode, { nonblocking: true })) return
+    const left = deadline - performance.now()
+    if (options.wait === false || left <= 0) throw await locked(file, root)
+    // Waiting in flock(2) would stop this thread, and nothing could cancel it.
+    await abortable(wait(Math.min(pause, left), undefined, { signal: options.signal }), options.signal)
+  }
+}
+
+async function abortable(pause: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
+  try {
+    await pause
+  } catch (error) {
+    signal?.throwIfAborted()
+    throw error
+  }
+}
+
+/** Tells who holds the lock. Of several readers it is the last to come. */
+async function note(file: FileHandle, text: string): Promise<void> {
+  try {
+    await file.truncate()
+    await file.appendFile(text)
+  } catch {
+    // It is only there for messages: a reader may not be allowed to write, a full disk may have no room for it.
+  }
+}
+
+async function locked(file: FileHandle, root: string): Promise<GraphDriverError> {
+  const holder = await holderOf(file)
+  const by = holder === undefined ? 'another process' : `process ${holder}`
+  const message = `${path.resolve(root)} is in use by ${by}; wait for it to finish or end it`
+  return new GraphDriverError('GD_STORE_LOCKED', message, { root: path.resolve(root) })
+}
+
+async function holderOf(file: FileHandle): Promise<number | undefined> {
+  const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(32), position: 0 })
+  const pid = Number.parseInt(buffer.toString('latin1', 0, bytesRead), 10)
+  if (!Number.isSafeInteger(pid) || pid <= 0) return undefined
+  try {
+    process.kill(pid, 0)
+    return pid
+  } catch (error) {
+    // Somebody else's process is one, too; a process that is gone cannot be the holder.
+    return isSystemError(error, 'EPERM') ? pid : undefined
+  }
+}

@@ -1,0 +1,122 @@
+import { access, readdir, rm } from 'node:fs/promises'
+import path from 'node:path'
+import { type CallOptions, type LayerId } from '@graphdriver/core'
+import { isSystemError } from '@graphdriver/sys'
+import { removingSuffix, transactionPrefix } from './layerdb.ts'
+import { readRecordFile } from './record-file.ts'
+import type { StoreContext } from './store-context.ts'
+import { idFiles } from './transaction.ts'
+
+/** What a crash left. */
+interface Leftovers {
+  /** Driver layers that no record names. */
+  readonly layers: readonly LayerId[]
+  /** Records that were not finished, or not quite removed. */
+  readonly directories: readonly string[]
+}
+
+/** Driver layers that no record names, those below others last. */
+export async function findOrphans(context: StoreContext, options: CallOptions): Promise<readonly LayerId[]> {
+  return (await findLeftovers(context, options)).layers
+}
+
+/** Deletes what a crash left. @returns the driver layers among it */
+export async function collectOrphans(context: StoreContext, options: CallOptions): Promise<readonly LayerId[]> {
+  const { layers, directories } = await findLeftovers(context, options)
+  await removeAll(context, layers, options.signal)
+  // Only now, since they may be what tells that a layer is an orphan.
+  for (const directory of directories) await rm(directory, { recursive: true, force: true })
+  return layers
+}
+
+/**
+ * A layer may stand on another orphan, and the driver may refuse to remove that one first; no driver tells what
+ * stands on what. So what is refused is tried again, for as long as that gets any further.
+ */
+async function removeAll(
+  context: StoreContext,
+  layers: readonly LayerId[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  let left = layers
+  while (left.length > 0) {
+    const refused: { readonly layer: LayerId; readonly error: unknown }[] = []
+    for (const layer of left) {
+      signal?.throwIfAborted()
+      try {
+        await context.driver.remove(layer)
+      } catch (error) {
+        refused.push({ layer, error })
+      }
+    }
+    if (refused.length === left.length) throw refused[0]?.error
+    left = refused.map(({ layer }) => layer)
+  }
+}
+
+async function findLeftovers(context: StoreContext, options: CallOptions): Promise<Leftovers> {
+  const { layerdb, driver, pending } = context
+  // Layers first and records after: a layer that is not pending when it is seen has its record by now, or never.
+  const found: LayerId[] = []
+  for await (const layer of driver.layers(options)) {
+    if (!pending.has(layer)) found.push(layer)
+  }
+  const named = new Set<string>()
+  const suspects = new Set<string>()
+  const directories: string[] = []
+  // Damaged records count too: what they name may be all that is left of somebody's work.
+  for (const directory of await subdirectories(layerdb.mounts)) await addIds(directory, named)
+  for (const directory of await subdirectories(layerdb.layers)) {
+    if (!directory.endsWith(removingSuffix)) {
+      await addIds(directory, named)
+      continue
+    }
+    directories.push(directory)
+    await addIds(directory, suspects)
+  }
+  for (const directory of await subdirectories(layerdb.temporary)) {
+    if (!path.basename(directory).startsWith(transactionPrefix) || pending.has(directory)) continue
+    directories.push(directory)
+    await addIds(directory, suspects)
+  }
+  const onlySuspects = await isSharedWithBuildKit(context)
+  const layers = found.filter((layer) => !named.has(layer) && (!onlySuspects || suspects.has(layer)))
+  return { layers: layers.sort(byHeight), directories }
+}
+
+/**
+ * BuildKit inside dockerd keeps driver layers of its own and names them in a database that only it can read. Where
+ * there is one, a layer that no record names may be its cache, and only what a transaction or a removal named is
+ * sure to be an orphan.
+ */
+async function isSharedWithBuildKit({ layerdb }: StoreContext): Promise<boolean> {
+  const root = path.resolve(layerdb.directory, '../../..')
+  try {
+    await access(path.join(root, 'buildkit'))
+    return true
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT', 'ENOTDIR')) return false
+    throw error
+  }
+}
+
+async function addIds(directory: string, ids: Set<string>): Promise<void> {
+  for (const name of idFiles) {
+    const id = await readRecordFile(directory, name)
+    if (id !== undefined && id !== '') ids.add(id)
+  }
+}
+
+/** A writable layer stands on its init layer. */
+function byHeight(a: LayerId, b: LayerId): number {
+  return Number(a.endsWith('-init')) - Number(b.endsWith('-init')) || (a < b ? -1 : 1)
+}
+
+async function subdirectories(directory: string): Promise<readonly string[]> {
+  try {
+    return (await readdir(directory)).map((name) => path.join(directory, name))
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return []
+    throw error
+  }
+}

@@ -1,0 +1,27 @@
+/** The small files that records are made of. */
+import { open, readFile } from 'node:fs/promises'
+import path from 'node:path'
+import { isSystemError } from '@graphdriver/sys'
+
+/** Writes a file that must not exist yet, and does not return before it is on the disk. */
+export async function writeRecordFile(directory: string, name: string, content: string): Promise<void> {
+  await using file = await open(path.join(directory, name), 'wx', 0o644)
+  await file.writeFile(content)
+  await file.sync()
+}
+
+/** The file without surrounding white space; `undefined` when there is no such file. */
+export async function readRecordFile(directory: string, name: string): Promise<string | undefined> {
+  try {
+    return (await readFile(path.join(directory, name), 'utf8')).trim()
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT', 'ENOTDIR')) return undefined
+    throw error
+  }
+}
+
+/** Makes names that were added to or taken from a directory durable (fsync(2) says why files alone are not enough). */
+export async function syncDirectory(directory: string): Promise<void> {
+  await using handle = await open(directory, 'r')
+  await handle.sync()
+}

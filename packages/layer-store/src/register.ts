@@ -1,0 +1,134 @@
+import { createHash } from 'node:crypto'
+import path from 'node:path'
+import {
+  type ChainId,
+  type DiffId,
+  GraphDriverError,
+  nextChainId,
+  parseDiffId,
+  randomLayerId,
+  type RegisterOptions,
+  type TarStream,
+} from '@graphdriver/core'
+import { holdExisting, holdLayer, holdLocked } from './layer-lookup.ts'
+import { layerDirectory, tarSplitName } from './layerdb.ts'
+import type { LayerNode } from './layer-graph.ts'
+import { layerFiles, type StoredLayer } from './layer-record.ts'
+import { unhold } from './removal.ts'
+import type { StoreContext } from './store-context.ts'
+import { takeIn } from './tar-intake.ts'
+import { setAside, Transaction } from './transaction.ts'
+
+/**
+ * Adds a tar on top of `parent`, or finds that it is there already.
+ *
+ * @returns the layer, with a hold that the caller turns into a reference
+ */
+export async function registerLayer(
+  context: StoreContext,
+  tar: TarStream,
+  parent: ChainId | undefined,
+  options: RegisterOptions,
+): Promise<LayerNode> {
+  options.signal?.throwIfAborted()
+  const below = parent === undefined ? undefined : await holdExisting(context, parent)
+  try {
+    const known =
+      options.diffId === undefined ? undefined : await holdLayer(context, nextChainId(parent, options.diffId))
+    if (known === undefined) return await add(context, tar, below, options)
+    try {
+      await verify(tar, options)
+      return known
+    } catch (error) {
+      await unhold(context, known)
+      throw error
+    }
+  } finally {
+    if (below !== undefined) await unhold(context, below)
+  }
+}
+
+async function add(
+  context: StoreContext,
+  tar: TarStream,
+  below: LayerNode | undefined,
+  options: RegisterOptions,
+): Promise<LayerNode> {
+  requireDepth(context, below)
+  const { driver } = context
+  const { signal } = options
+  const parent = below?.record
+  const cacheId = randomLayerId()
+  await using transaction = await Transaction.begin(context, [cacheId], { 'cache-id': cacheId })
+  try {
+    await driver.create(cacheId, { parent: parent?.cacheId, signal })
+    const { diffId, diffSize } = await takeIn(tar, {
+      recipe: path.join(transaction.directory, tarSplitName),
+      apply: (passed) => driver.applyDiff(cacheId, parent?.cacheId, passed, { signal }),
+      signal,
+    })
+    requireDigest(options.diffId, diffId)
+    const chainId = nextChainId(parent?.chainId, diffId)
+    const stored: StoredLayer = { chainId, diffId, parent: parent?.chainId, cacheId, diffSize }
+    await transaction.write(layerFiles(stored))
+    // A record must not survive a power cut that its data did not.
+    if (context.durability === 'safe') await context.filesystem.run(driver.home)
+    signal?.throwIfAborted()
+    const node = await publish(context, transaction, stored, below)
+    if (node.record.cacheId !== cacheId) await transaction.abandon()
+    return node
+  } catch (error) {
+    await transaction.abandon()
+    throw error
+  }
+}
+
+/** Tries until either the record has its name, or another whole record does. */
+function publish(
+  context: StoreContext,
+  transaction: Transaction,
+  stored: StoredLayer,
+  below: LayerNode | undefined,
+): Promise<LayerNode> {
+  const { graph, layerdb, records } = context
+  const directory = layerDirectory(layerdb, stored.chainId)
+  return records.exclusively(stored.chainId, async () => {
+    for (;;) {
+      const existing = await holdLocked(context, stored.chainId)
+      if (existing !== undefined) return existing
+      await setAside(context, directory)
+      if (!(await transaction.commit(directory, 0o700))) continue
+      const node = graph.add(stored, below)
+      node.holds += 1
+      return node
+    }
+  })
+}
+
+/** Reads a tar that is already there to its end, because the caller counts on its having the promised digest. */
+async function verify(tar: TarStream, options: RegisterOptions): Promise<void> {
+  const hash = createHash('sha256')
+  for await (const chunk of tar) {
+    options.signal?.throwIfAborted()
+    hash.update(chunk)
+  }
+  requireDigest(options.diffId, parseDiffId(`sha256:${hash.digest('hex')}`))
+}
+
+function requireDigest(expected: DiffId | undefined, found: DiffId): void {
+  if (expected === undefined || expected === found) return
+  const message = `layer ${expected} arrived as ${found}; its source is damaged, fetch it again`
+  throw new GraphDriverError('GD_DIGEST_MISMATCH', message, { subject: 'layer', expected, found })
+}
+
+/** A container needs two layers more: its own, and the init layer. */
+const reservedDepth = 2
+
+function requireDepth(context: StoreContext, below: LayerNode | undefined): void {
+  if (below === undefined) return
+  const { chainId, depth } = below.record
+  const limit = context.driver.capabilities.maxDepth - reservedDepth
+  if (depth < limit) return
+  const message = `layer ${chainId} is ${depth} layers deep, and ${context.driver.name} can mount ${limit} and a container; squash some`
+  throw new GraphDriverError('GD_MAX_DEPTH', message, { id: chainId, depth: depth + 1, limit })
+}

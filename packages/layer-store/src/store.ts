@@ -1,0 +1,146 @@
+import { mkdir } from 'node:fs/promises'
+import {
+  type CallOptions,
+  type ChainId,
+  type CreateRWLayerOptions,
+  type Driver,
+  GraphDriverError,
+  type Layer,
+  type LayerId,
+  type LayerRecord,
+  type LayerStore,
+  type RegisterOptions,
+  type TarStream,
+  type WritableLayer,
+  type WritableLayerRecord,
+} from '@graphdriver/core'
+import { FilesystemSync } from './filesystem-sync.ts'
+import { HeldLayer } from './held-layer.ts'
+import { KeyedMutex } from './keyed-mutex.ts'
+import { LayerGraph } from './layer-graph.ts'
+import { holdExisting } from './layer-lookup.ts'
+import { layerdbOf } from './layerdb.ts'
+import { parseMountName } from './mount-record.ts'
+import { collectOrphans, findOrphans } from './orphan.ts'
+import { registerLayer } from './register.ts'
+import { restore, type SkippedRecord } from './restore.ts'
+import { requireOpen, requireWritable, type StoreContext } from './store-context.ts'
+import { createWritable } from './writable-creation.ts'
+import { StoredWritableLayer } from './writable-layer.ts'
+import { findWritable } from './writable-lookup.ts'
+
+export interface LayerStoreOptions extends CallOptions {
+  /** The data root; records go to `<root>/image/<driver>/layerdb`. */
+  readonly root: string
+  /** Who keeps the layers. The store uses it and does not close it. */
+  readonly driver: Driver
+  /** Writes nothing, not even directories; releasing a layer deletes nothing. */
+  readonly readOnly?: boolean | undefined
+  /**
+   * `safe`, the default: a registered layer survives a power cut. `fast` does not wait for the layer's data, so that
+   * after a power cut a layer may be listed whose files are empty; `tar()` tells, and registering it again does not
+   * repair it. For roots that can be thrown away.
+   */
+  readonly durability?: 'safe' | 'fast' | undefined
+}
+
+/** A layer store in a directory. */
+export interface DirectoryLayerStore extends LayerStore {
+  /** The records that could not be used when the store was opened. */
+  readonly skipped: readonly SkippedRecord[]
+}
+
+/**
+ * Opens Docker's layerdb under a data root, making it if need be. Deletes nothing; `collect` does.
+ *
+ * It does not lock: take `lockStore` first where other processes may write.
+ */
+export async function openLayerStore(options: LayerStoreOptions): Promise<DirectoryLayerStore> {
+  const layerdb = layerdbOf(options.root, options.driver.name)
+  const readOnly = options.readOnly ?? false
+  if (!readOnly) await mkdir(layerdb.directory, { recursive: true, mode: 0o700 })
+  const context: StoreContext = {
+    driver: options.driver,
+    layerdb,
+    durability: options.durability ?? 'safe',
+    readOnly,
+    graph: new LayerGraph(),
+    writable: new Map(),
+    records: new KeyedMutex(),
+    filesystem: new FilesystemSync(),
+    pending: new Set(),
+    closed: false,
+  }
+  return new OpenStore(context, await restore(context, options.signal))
+}
+
+class OpenStore implements DirectoryLayerStore {
+  readonly driver: Driver
+  readonly directory: string
+  readonly skipped: readonly SkippedRecord[]
+  readonly #context: StoreContext
+
+  constructor(context: StoreContext, skipped: readonly SkippedRecord[]) {
+    this.driver = context.driver
+    this.directory = context.layerdb.directory
+    this.skipped = skipped
+    this.#context = context
+  }
+
+  async register(tar: TarStream, parent: ChainId | undefined, options: RegisterOptions = {}): Promise<Layer> {
+    requireWritable(this.#context)
+    return new HeldLayer(this.#context, await registerLayer(this.#context, tar, parent, options))
+  }
+
+  async get(chainId: ChainId): Promise<Layer> {
+    requireOpen(this.#context)
+    return new HeldLayer(this.#context, await holdExisting(this.#context, chainId))
+  }
+
+  has(chainId: ChainId): boolean {
+    return this.#context.graph.get(chainId) !== undefined
+  }
+
+  layers(): readonly LayerRecord[] {
+    return this.#context.graph.records()
+  }
+
+  async createRWLayer(
+    name: string,
+    parent: ChainId | undefined,
+    options: CreateRWLayerOptions = {},
+  ): Promise<WritableLayer> {
+    requireWritable(this.#context)
+    options.signal?.throwIfAborted()
+    const node = await createWritable(this.#context, parseMountName(name), parent, options)
+    return new StoredWritableLayer(this.#context, node)
+  }
+
+  async getRWLayer(name: string): Promise<WritableLayer> {
+    requireOpen(this.#context)
+    const context = this.#context
+    const node = await context.records.exclusively(parseMountName(name), () => findWritable(context, name))
+    if (node !== undefined) return new StoredWritableLayer(context, node)
+    const message = `writable layer '${name}' is not in ${this.directory}; create it first`
+    throw new GraphDriverError('GD_WRITABLE_LAYER_NOT_FOUND', message, { name })
+  }
+
+  writableLayers(): readonly WritableLayerRecord[] {
+    return Array.from(this.#context.writable.values(), (node) => node.record)
+  }
+
+  async orphans(options: CallOptions = {}): Promise<readonly LayerId[]> {
+    requireOpen(this.#context)
+    return findOrphans(this.#context, options)
+  }
+
+  async collect(options: CallOptions = {}): Promise<readonly LayerId[]> {
+    requireWritable(this.#context)
+    return collectOrphans(this.#context, options)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#context.closed = true
+    await this.#context.filesystem[Symbol.asyncDispose]()
+  }
+}

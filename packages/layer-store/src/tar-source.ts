@@ -1,0 +1,74 @@
+import type { TarStream } from '@graphdriver/core'
+
+/**
+ * The one reader of a tar. Its iteration can be left and taken up again, so that what the driver did not read can be
+ * read after it; an abort ends a wait even if the source is silent; disposing it releases the source.
+ */
+export class TarSource implements AsyncIterable<Uint8Array>, AsyncDisposable {
+  readonly #chunks: AsyncIterator<Uint8Array>
+  readonly #signal: AbortSignal | undefined
+  #ended = false
+  #failure: { readonly error: unknown } | undefined
+
+  constructor(tar: TarStream, signal: AbortSignal | undefined) {
+    this.#chunks = tar[Symbol.asyncIterator]()
+    this.#signal = signal
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
+    return {
+      next: () => this.#next(),
+      return: () => Promise.resolve({ done: true, value: undefined }),
+    }
+  }
+
+  /** Reads on to the end. */
+  async drain(): Promise<void> {
+    for (;;) {
+      const step = await this.#next()
+      if (step.done === true) return
+    }
+  }
+
+  /** Throws what the source threw, which tells more than what a reader made of it. */
+  throwIfFailed(): void {
+    if (this.#failure !== undefined) throw this.#failure.error
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#ended) return
+    this.#ended = true
+    const left = this.#chunks.return?.()
+    if (left === undefined) return
+    // A generator that waits for something silent cannot be left before that something speaks.
+    if (this.#signal?.aborted === true) left.catch(() => undefined)
+    else await left
+  }
+
+  async #next(): Promise<IteratorResult<Uint8Array, undefined>> {
+    if (this.#ended) return { done: true, value: undefined }
+    try {
+      const step = await unlessAborted(this.#chunks.next(), this.#signal)
+      if (step.done !== true) return { done: false, value: step.value }
+      this.#ended = true
+      return { done: true, value: undefined }
+    } catch (error) {
+      this.#failure ??= { error }
+      throw error
+    }
+  }
+}
+
+function unlessAborted<T>(step: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return step
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => {
+      reject(signal.reason)
+    }
+    if (signal.aborted) onAbort()
+    signal.addEventListener('abort', onAbort, { once: true })
+    step.then(resolve, reject).finally(() => {
+      signal.removeEventListener('abort', onAbort)
+    })
+  })
+}

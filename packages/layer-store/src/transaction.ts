@@ -1,0 +1,157 @@
+import { randomBytes } from 'node:crypto'
+import { chmod, lstat, mkdir, rename, rm } from 'node:fs/promises'
+import path from 'node:path'
+import type { LayerId } from '@graphdriver/core'
+import { isSystemError } from '@graphdriver/sys'
+import { transactionPrefix } from './layerdb.ts'
+import { readRecordFile, syncDirectory, writeRecordFile } from './record-file.ts'
+import type { StoreContext } from './store-context.ts'
+
+/** The record files that name driver layers. */
+export const idFiles = ['cache-id', 'mount-id', 'init-id'] as const
+
+/**
+ * A record on its way: a directory under `tmp` that gets its final name when it is complete.
+ *
+ * It is born with the ids of the driver layers that will be made for it, so that after a crash it tells which they
+ * were. Until it is disposed, these are no orphans.
+ */
+export class Transaction implements AsyncDisposable {
+  readonly directory: string
+  readonly #context: StoreContext
+  readonly #layers: readonly LayerId[]
+
+  private constructor(context: StoreContext, directory: string, layers: readonly LayerId[]) {
+    this.#context = context
+    this.directory = directory
+    this.#layers = layers
+    for (const layer of layers) context.pending.add(layer)
+  }
+
+  /** @param layers the driver layers to come, in the order in which they can be removed again */
+  static async begin(
+    context: StoreContext,
+    layers: readonly LayerId[],
+    ids: Readonly<Record<string, string>>,
+  ): Promise<Transaction> {
+    const transaction = new Transaction(context, await temporaryDirectory(context), layers)
+    try {
+      await transaction.write(ids)
+      return transaction
+    } catch (error) {
+      await transaction.abandon()
+      await transaction[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  async write(files: Readonly<Record<string, string>>): Promise<void> {
+    for (const [name, content] of Object.entries(files)) await writeRecordFile(this.directory, name, content)
+  }
+
+  /**
+   * Gives the record its name, durably.
+   *
+   * @returns false when something else has that name; the transaction is still open then
+   */
+  async commit(target: string, mode: number): Promise<boolean> {
+    const shelf = path.dirname(target)
+    await mkdir(shelf, { recursive: true, mode: 0o755 })
+    await chmod(this.directory, mode)
+    await syncDirectory(this.directory)
+    try {
+      await rename(this.directory, target)
+    } catch (error) {
+      if (isSystemError(error, 'ENOTEMPTY', 'EEXIST')) return false
+      // A file has the name; but ENOTDIR may also speak of the shelf itself.
+      if (isSystemError(error, 'ENOTDIR') && (await isThere(target))) return false
+      throw error
+    }
+    try {
+      await syncDirectory(shelf)
+      return true
+    } catch (error) {
+      // What is not known to be durable is not done: the caller will undo the rest and say so.
+      await rename(target, this.directory)
+      throw error
+    }
+  }
+
+  /**
+   * Removes the driver layers and then the directory that names them. A failure is not reported, because there is
+   * one already that led here, and because nothing is lost by it: the directory stays, and `collect` tries again.
+   */
+  async abandon(): Promise<void> {
+    try {
+      for (const layer of this.#layers) await this.#context.driver.remove(layer)
+      await rm(this.directory, { recursive: true, force: true })
+    } catch {
+      return
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const pending of [this.directory, ...this.#layers]) this.#context.pending.delete(pending)
+  }
+}
+
+/** Makes a directory that no `collect` of this store takes for a leftover until it is off the `pending` list. */
+async function temporaryDirectory({ layerdb, pending }: StoreContext): Promise<string> {
+  await mkdir(layerdb.temporary, { recursive: true, mode: 0o755 })
+  const directory = path.join(layerdb.temporary, `${transactionPrefix}${randomBytes(8).toString('hex')}`)
+  pending.add(directory)
+  try {
+    await mkdir(directory, { mode: 0o700 })
+    return directory
+  } catch (error) {
+    pending.delete(directory)
+    throw error
+  }
+}
+
+/**
+ * Takes what is not a whole record away from a record's name. If it still names a driver layer, that is noted under
+ * `tmp`, where `collect` finds it.
+ */
+export async function setAside(context: StoreContext, target: string): Promise<void> {
+  if (!(await isThere(target))) return
+  const shelf = await temporaryDirectory(context)
+  try {
+    const aside = path.join(shelf, 'aside')
+    await rename(target, aside)
+    let noted = false
+    for (const name of idFiles) {
+      const id = await readRecordFile(aside, name)
+      if (id === undefined || id === '') continue
+      await writeRecordFile(shelf, name, id)
+      noted = true
+    }
+    await rm(noted ? aside : shelf, { recursive: true })
+  } finally {
+    context.pending.delete(shelf)
+  }
+}
+
+/** Takes a record away for good: at once by a rename, because half a record would be in the way of the next. */
+export async function removeRecord(context: StoreContext, target: string): Promise<void> {
+  const shelf = await temporaryDirectory(context)
+  try {
+    await rename(target, path.join(shelf, 'removed'))
+    await syncDirectory(path.dirname(target))
+  } catch (error) {
+    if (!isSystemError(error, 'ENOENT')) throw error
+  } finally {
+    await rm(shelf, { recursive: true, force: true })
+    context.pending.delete(shelf)
+  }
+}
+
+async function isThere(target: string): Promise<boolean> {
+  try {
+    await lstat(target)
+    return true
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT', 'ENOTDIR')) return false
+    throw error
+  }
+}

@@ -1,0 +1,112 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { lockStore } from '../src/index.ts'
+
+const linux = process.platform === 'linux'
+
+describe.skipIf(!linux)('the lock of a data root', () => {
+  let root: string
+  let children: ChildProcess[]
+
+  beforeEach(() => {
+    root = mkdtempSync(path.join(tmpdir(), 'gd-lock-'))
+    children = []
+  })
+
+  afterEach(async () => {
+    for (const child of children) {
+      if (child.exitCode !== null || child.signalCode !== null) continue
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+    }
+    rmSync(root, { recursive: true, force: true })
+  })
+
+  async function holder(mode: 'shared' | 'exclusive'): Promise<ChildProcess> {
+    const child = spawn(process.execPath, [path.join(import.meta.dirname, 'hold-lock.ts'), root, mode], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
+    children.push(child)
+    const [line] = await once(child.stdout, 'data')
+    expect(String(line)).toBe('locked\n')
+    return child
+  }
+
+  it('keeps another process out and names it', async () => {
+    const child = await holder('exclusive')
+    await expect(lockStore(root, 'exclusive', { wait: false })).rejects.toMatchObject({
+      code: 'GD_STORE_LOCKED',
+      message: expect.stringContaining(`process ${child.pid}`),
+      details: { root },
+    })
+    await expect(lockStore(root, 'shared', { wait: false })).rejects.toMatchObject({ code: 'GD_STORE_LOCKED' })
+  })
+
+  it('goes with a process that is killed', async () => {
+    const child = await holder('exclusive')
+    const waiting = lockStore(root, 'exclusive')
+    child.kill('SIGKILL')
+    await using lock = await waiting
+    expect(lock).toBeDefined()
+  })
+
+  it('is given on when a process lets go', async () => {
+    const child = await holder('exclusive')
+    const waiting = lockStore(root, 'shared')
+    child.stdin?.end()
+    await using lock = await waiting
+    expect(lock).toBeDefined()
+  })
+
+  it('is shared between readers, and keeps writers out until the last has gone', async () => {
+    await holder('shared')
+    await using mine = await lockStore(root, 'shared', { wait: false })
+    expect(mine).toBeDefined()
+    await expect(lockStore(root, 'exclusive', { wait: false })).rejects.toMatchObject({ code: 'GD_STORE_LOCKED' })
+  })
+
+  it('excludes within one process too, and disposing it twice is once', async () => {
+    const first = await lockStore(root, 'exclusive')
+    await expect(lockStore(root, 'exclusive', { wait: false })).rejects.toMatchObject({ code: 'GD_STORE_LOCKED' })
+    await first[Symbol.asyncDispose]()
+    await using second = await lockStore(root, 'exclusive', { wait: false })
+    await first[Symbol.asyncDispose]()
+    await expect(lockStore(root, 'exclusive', { wait: false })).rejects.toMatchObject({ code: 'GD_STORE_LOCKED' })
+    expect(second).toBeDefined()
+  })
+
+  it('gives up after the timeout', async () => {
+    await using held = await lockStore(root, 'exclusive')
+    const start = performance.now()
+    await expect(lockStore(root, 'exclusive', { timeout: 120 })).rejects.toMatchObject({ code: 'GD_STORE_LOCKED' })
+    expect(performance.now() - start).toBeGreaterThan(110)
+    expect(held).toBeDefined()
+  })
+
+  it('stops waiting when aborted, with the reason, and has kept the event loop free', async () => {
+    await using held = await lockStore(root, 'exclusive')
+    const reason = new Error('enough')
+    const controller = new AbortController()
+    setImmediate(() => {
+      controller.abort(reason)
+    })
+    await expect(lockStore(root, 'exclusive', { signal: controller.signal })).rejects.toBe(reason)
+    expect(held).toBeDefined()
+  })
+
+  it('is kept under a name that Docker ignores, and names no process that is gone', async () => {
+    const child = await holder('exclusive')
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    await using held = await lockStore(root, 'shared')
+    expect(readdirSync(root)).toEqual(['.graphdriver'])
+    await expect(lockStore(root, 'exclusive', { wait: false })).rejects.toMatchObject({
+      message: expect.stringContaining(`process ${process.pid}`),
+    })
+    expect(held).toBeDefined()
+  })
+})
