@@ -1,3 +1,3 @@
 import { library } from '@tooling/tsup'
 
-export default library('src/index.ts', 'src/apply/worker.ts')
+export default library('src/index.ts', 'src/worker/thread.ts')

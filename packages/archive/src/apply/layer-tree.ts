@@ -1,0 +1,216 @@
+/**
+ * Makes the things that entries describe, in the place of whatever has their name, and keeps count of what the layer
+ * leaves behind.
+ */
+import {
+  AT_SYMLINK_NOFOLLOW,
+  fsetxattr,
+  futimens,
+  isSystemError,
+  linkat,
+  makedev,
+  mknodat,
+  O,
+  openat,
+  S,
+  statx,
+  symlinkat,
+  utimensat,
+} from '@graphdriver/sys'
+import type { TarHeader } from '../tar/header.ts'
+import type { Directory } from './directory.ts'
+import { DirectoryTree } from './directory-tree.ts'
+import { invalidEntry, unsupportedEntry } from './entry-error.ts'
+import { baseOf, type EntryPath, parentOf, pathBytes, shownName } from './entry-path.ts'
+import { applyToLink, applyToName, applyToOpen, timesOf, type XattrFilter } from './metadata.ts'
+import type { WhiteoutMode } from './options.ts'
+import { removeLower, removeName } from './removal.ts'
+
+const newFile = O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW
+const nodeTypes = { char: S.IFCHR, block: S.IFBLK, fifo: S.IFIFO } as const
+const opaque = Buffer.from('y')
+
+export class LayerTree implements Disposable {
+  readonly wantedXattr: XattrFilter
+  readonly #tree: DirectoryTree
+  /** The attribute by which overlayfs knows an opaque directory, when whiteouts are written for it. */
+  readonly #opaqueXattr: string | undefined
+  #contentBytes = 0
+
+  constructor(root: string, whiteouts: WhiteoutMode) {
+    this.#opaqueXattr = typeof whiteouts === 'string' ? undefined : `${whiteouts.xattr}.overlay.opaque`
+    // To overlayfs these are not data but instructions; a layer has no business giving them.
+    const reserved = /^(?:trusted|user)\.overlay\./
+    this.wantedXattr = typeof whiteouts === 'string' ? () => true : (name) => !reserved.test(name)
+    this.#tree = new DirectoryTree(root, (parent, name) => this.#revive(parent, name))
+  }
+
+  /** Sum of the sizes of the non-directories made and still there, each inode once. */
+  get contentBytes(): number {
+    return this.#contentBytes
+  }
+
+  /** The directory at a path, made if need be. */
+  directory(path: EntryPath): Directory {
+    return this.#tree.make(path)
+  }
+
+  makeRoot(header: TarHeader): void {
+    if (header.type !== 'directory')
+      throw invalidEntry(header, 'would replace the root, which is a directory')
+    this.#describe(this.#tree.root, header)
+  }
+
+  /** @returns the new file, open for writing; its metadata are to be set when it is written */
+  makeFile(header: TarHeader, parent: Directory, name: string): number {
+    const fd = this.#replacing(parent, name, (at) => openat(at, pathBytes(name), newFile, 0o600))
+    parent.own(name)
+    this.#contentBytes += header.realSize
+    return fd
+  }
+
+  makeDirectory(header: TarHeader, parent: Directory, name: string): void {
+    const known = parent.child(name)
+    this.#describe(known ?? this.#freshDirectory(parent, name), header)
+  }
+
+  makeSymlink(header: TarHeader, parent: Directory, name: string): void {
+    const target = header.linkName
+    if (target.length === 0) throw invalidEntry(header, 'is a symbolic link to nothing')
+    this.#replacing(parent, name, (at) => symlinkat(target, at, pathBytes(name)))
+    parent.own(name)
+    this.#contentBytes += target.length
+    applyToName(this.#tree.fd(parent), name, header, this.wantedXattr)
+  }
+
+  /** @param source the directory that holds the target, where that is not found by its path */
+  makeHardLink(header: TarHeader, path: EntryPath, target: EntryPath, source?: Directory): void {
+    const parent = this.#tree.make(parentOf(path))
+    const name = baseOf(path)
+    const link = () => {
+      const from = source ?? this.#tree.find(parentOf(target))
+      if (from === undefined || target === '') throw missingTarget(header)
+      try {
+        linkat(this.#tree.fd(from), pathBytes(baseOf(target)), this.#tree.fd(parent), pathBytes(name))
+      } catch (error) {
+        if (isSystemError(error, 'ENOENT')) throw missingTarget(header)
+        if (!isSystemError(error, 'EEXIST') || !this.#same(from, baseOf(target), parent, name)) throw error
+      }
+    }
+    this.#replacing(parent, name, link)
+    parent.own(name)
+    applyToLink(this.#tree.fd(parent), name, header, this.wantedXattr)
+  }
+
+  /** @throws GD_ARCHIVE_UNSUPPORTED for a device without the privilege to make it */
+  makeNode(header: TarHeader, type: keyof typeof nodeTypes, parent: Directory, name: string): void {
+    const device = type === 'fifo' ? 0n : makedev(header.devMajor, header.devMinor)
+    try {
+      this.#replacing(parent, name, (at) => mknodat(at, pathBytes(name), nodeTypes[type] | 0o600, device))
+    } catch (error) {
+      if (type === 'fifo' || !isSystemError(error, 'EPERM')) throw error
+      throw unsupportedEntry(header, 'making a device node needs CAP_MKNOD; run as root', error)
+    }
+    parent.own(name)
+    applyToName(this.#tree.fd(parent), name, header, this.wantedXattr)
+  }
+
+  /** Hides what the layers below have in a directory. */
+  makeOpaque(directory: Directory): void {
+    if (this.#opaqueXattr === undefined) removeLower(this.#tree, directory)
+    else fsetxattr(this.#tree.fd(directory), this.#opaqueXattr, opaque)
+  }
+
+  /** Hides what the layers below, or this one so far, have under a name. */
+  makeWhiteout(header: TarHeader, parent: Directory, name: string): void {
+    if (this.#opaqueXattr === undefined) {
+      this.remove(parent, name)
+      return
+    }
+    this.#replacing(parent, name, (at) => mknodat(at, pathBytes(name), S.IFCHR, 0n))
+    parent.own(name)
+    applyToName(
+      this.#tree.fd(parent),
+      name,
+      { ...header, type: 'char', mode: 0, xattrs: [] },
+      this.wantedXattr,
+    )
+  }
+
+  remove(parent: Directory, name: string): void {
+    this.#contentBytes -= removeName(this.#tree, parent, name).bytes
+  }
+
+  /** Gives every directory the times that it shall have; nothing may be made or removed after. */
+  settleTimes(directory: Directory = this.#tree.root): void {
+    for (const child of directory.children()) this.settleTimes(child)
+    if (directory.times === undefined || !(directory.listed || directory.touched)) return
+    const { atimeNs, mtimeNs } = directory.times
+    const above = directory.parent
+    if (directory.fd !== -1 || above === undefined) futimens(this.#tree.fd(directory), atimeNs, mtimeNs)
+    else {
+      const path = pathBytes(directory.name)
+      utimensat(this.#tree.fd(above), path, atimeNs, mtimeNs, AT_SYMLINK_NOFOLLOW)
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#tree[Symbol.dispose]()
+  }
+
+  #describe(directory: Directory, header: TarHeader): void {
+    directory.listed = true
+    directory.times = timesOf(header)
+    applyToOpen(this.#tree.fd(directory), header, this.wantedXattr)
+  }
+
+  #freshDirectory(parent: Directory, name: string): Directory {
+    try {
+      return this.#tree.create(parent, name)
+    } catch (error) {
+      if (!isSystemError(error, 'EEXIST')) throw error
+    }
+    const existing = this.#tree.child(parent, name)
+    if (existing !== undefined) return existing
+    this.remove(parent, name)
+    return this.#hideBelow(this.#tree.create(parent, name))
+  }
+
+  /** A directory in the place of what hid everything below must go on hiding it. */
+  #hideBelow(directory: Directory): Directory {
+    if (this.#opaqueXattr !== undefined) this.makeOpaque(directory)
+    return directory
+  }
+
+  /** What lies below something that this layer whited out before comes back as a directory of its own. */
+  #revive(parent: Directory, name: string): Directory | undefined {
+    if (this.#opaqueXattr === undefined) return undefined
+    const stat = statx(this.#tree.fd(parent), pathBytes(name), AT_SYMLINK_NOFOLLOW)
+    const whiteout = (stat.mode & S.IFMT) === S.IFCHR && stat.rdevMajor === 0 && stat.rdevMinor === 0
+    if (!whiteout) return undefined
+    this.remove(parent, name)
+    return this.#hideBelow(this.#tree.imply(parent, name))
+  }
+
+  /** Makes first and looks only when something is in the way, which in a new layer is never. */
+  #replacing<Made>(parent: Directory, name: string, make: (parent: number) => Made): Made {
+    try {
+      return make(this.#tree.fd(parent))
+    } catch (error) {
+      if (!isSystemError(error, 'EEXIST')) throw error
+    }
+    this.remove(parent, name)
+    return make(this.#tree.fd(parent))
+  }
+
+  #same(one: Directory, oneName: string, other: Directory, otherName: string): boolean {
+    const a = statx(this.#tree.fd(one), pathBytes(oneName), AT_SYMLINK_NOFOLLOW)
+    const b = statx(this.#tree.fd(other), pathBytes(otherName), AT_SYMLINK_NOFOLLOW)
+    return a.ino === b.ino && a.dev === b.dev
+  }
+}
+
+function missingTarget(header: TarHeader): Error {
+  const target = shownName(header.linkName)
+  return invalidEntry(header, `is a hard link to '${target}', which is not there`)
+}

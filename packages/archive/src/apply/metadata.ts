@@ -1,0 +1,133 @@
+/**
+ * Owner, extended attributes, mode and times, in this order: chown(2) clears `security.capability` and the set-id
+ * bits, chmod(2) restores the bits, and everything before changes times.
+ */
+import {
+  AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
+  fchmod,
+  fchmodat,
+  fchown,
+  fchownat,
+  fsetxattr,
+  futimens,
+  isSystemError,
+  lsetxattr,
+  O,
+  openat,
+  S,
+  statx,
+  utimensat,
+} from '@graphdriver/sys'
+import { closeSync } from 'node:fs'
+import type { TarHeader } from '../tar/header.ts'
+import type { Times } from './directory.ts'
+import { unsupportedEntry } from './entry-error.ts'
+import { pathBytes } from './entry-path.ts'
+
+/** File mode bits that chmod(2) sets; the type bits that some writers add to headers are not among them. */
+export const modeBits = 0o7777
+
+/** Whether an attribute of a header is to be stored. */
+export type XattrFilter = (name: string) => boolean
+
+/** To an open file or directory; its times are `settleFile`'s or the directory tree's affair. */
+export function applyToOpen(fd: number, header: TarHeader, wanted: XattrFilter): void {
+  try {
+    fchown(fd, header.uid, header.gid)
+  } catch (error) {
+    throw ownerError(error, header)
+  }
+  for (const [name, value] of header.xattrs) {
+    if (wanted(name)) setXattr(header, name, () => fsetxattr(fd, name, value))
+  }
+  fchmod(fd, header.mode & modeBits)
+}
+
+export function settleFile(fd: number, header: TarHeader): void {
+  const { atimeNs, mtimeNs } = timesOf(header)
+  futimens(fd, atimeNs, mtimeNs)
+}
+
+/** To what cannot be opened without consequences: symlinks, devices and fifos. */
+export function applyToName(parent: number, name: string, header: TarHeader, wanted: XattrFilter): void {
+  changeOwner(parent, name, header)
+  changeXattrs(parent, name, header, wanted)
+  if (header.type !== 'symlink') changeMode(parent, name, header.mode & modeBits)
+  const { atimeNs, mtimeNs } = timesOf(header)
+  utimensat(parent, pathBytes(name), atimeNs, mtimeNs, AT_SYMLINK_NOFOLLOW)
+}
+
+/**
+ * To a name that was just linked to a file that has its metadata already, and mostly the same. What does not differ
+ * is left alone, because a chown(2) to the same owner would take the file's capabilities away.
+ */
+export function applyToLink(parent: number, name: string, header: TarHeader, wanted: XattrFilter): void {
+  const path = pathBytes(name)
+  const stat = statx(parent, path, AT_SYMLINK_NOFOLLOW)
+  const symlink = (stat.mode & S.IFMT) === S.IFLNK
+  const owned = stat.uid === header.uid && stat.gid === header.gid
+  if (!owned) changeOwner(parent, name, header)
+  changeXattrs(parent, name, header, wanted)
+  if (symlink) return
+  if (!owned || (stat.mode & modeBits) !== (header.mode & modeBits)) {
+    changeMode(parent, name, header.mode & modeBits)
+  }
+  const { atimeNs, mtimeNs } = timesOf(header)
+  // Whole seconds: some writers give a link's header no more.
+  if (BigInt(stat.mtimeSec) !== mtimeNs / 1_000_000_000n)
+    utimensat(parent, path, atimeNs, mtimeNs, AT_SYMLINK_NOFOLLOW)
+}
+
+function changeOwner(parent: number, name: string, header: TarHeader): void {
+  try {
+    fchownat(parent, pathBytes(name), header.uid, header.gid, AT_SYMLINK_NOFOLLOW)
+  } catch (error) {
+    throw ownerError(error, header)
+  }
+}
+
+function changeXattrs(parent: number, name: string, header: TarHeader, wanted: XattrFilter): void {
+  if (header.xattrs.length === 0) return
+  // There is no setxattrat(2) before Linux 6.13; the parent's descriptor stands for its path.
+  const path = Buffer.concat([Buffer.from(`/proc/self/fd/${parent}/`), Buffer.from(name, 'latin1')])
+  for (const [attribute, value] of header.xattrs) {
+    if (wanted(attribute)) setXattr(header, attribute, () => lsetxattr(path, attribute, value))
+  }
+}
+
+/** fchmodat(2) would follow a symlink that somebody put there meanwhile; a descriptor of the node itself cannot. */
+function changeMode(parent: number, name: string, mode: number): void {
+  const fd = openat(parent, pathBytes(name), O.PATH | O.NOFOLLOW)
+  try {
+    fchmodat(AT_FDCWD, `/proc/self/fd/${fd}`, mode)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** As in moby, what has no access time, or one before its modification, was accessed when it was modified. */
+export function timesOf(header: TarHeader): Times {
+  const { atimeNs, mtimeNs } = header
+  return { atimeNs: atimeNs === undefined || atimeNs < mtimeNs ? mtimeNs : atimeNs, mtimeNs }
+}
+
+function setXattr(header: TarHeader, name: string, set: () => void): void {
+  try {
+    set()
+  } catch (error) {
+    if (!isSystemError(error, 'ENOTSUP', 'EOPNOTSUPP', 'EPERM')) throw error
+    // Without its capabilities a program silently loses what it needs. The rest may be absent, as in moby: labels
+    // of a security module that is not here, `trusted.*` in a user namespace, `user.*` on a symlink.
+    if (name !== 'security.capability') return
+    throw unsupportedEntry(header, 'file capabilities cannot be stored on this filesystem', error)
+  }
+}
+
+function ownerError(error: unknown, header: TarHeader): unknown {
+  if (!isSystemError(error, 'EINVAL', 'EPERM')) return error
+  const owner = `${header.uid}:${header.gid}`
+  const remedy =
+    'run as root, or in a user namespace whose ranges in /etc/subuid and /etc/subgid cover these ids'
+  return unsupportedEntry(header, `owner ${owner} does not exist here; ${remedy}`, error)
+}

@@ -1,0 +1,35 @@
+import type { CallOptions } from '@graphdriver/core'
+import type { ArchiveLimits } from '../tar/limits.ts'
+
+export type { ArchiveLimits } from '../tar/limits.ts'
+
+/** How deletions are recorded in a directory that overlayfs will mount. */
+export interface OverlayWhiteouts {
+  readonly format: 'overlay'
+  /** The namespace of the opaque attribute: `user` where a user namespace forbids `trusted`. */
+  readonly xattr: 'trusted' | 'user'
+}
+
+/**
+ * What a whiteout in the tar does to the tree.
+ *
+ * - `remove` deletes what it names: for a tree that already holds the layers below.
+ * - `overlay` records it for the kernel: a character device 0:0, or the opaque attribute on a directory.
+ * - `keep` extracts it as the file it is: for directories in AUFS format.
+ */
+export type WhiteoutMode = 'remove' | 'keep' | OverlayWhiteouts
+
+export interface ApplyOptions extends CallOptions {
+  readonly whiteouts: WhiteoutMode
+  readonly limits?: Partial<ArchiveLimits> | undefined
+}
+
+export interface ApplyResult {
+  readonly entries: number
+  /** Sum of the sizes that the headers state. */
+  readonly tarBytes: number
+  /** Sum of the sizes of the non-directories that this tar left in the tree, each hard-linked file once. */
+  readonly contentBytes: number
+  /** Device nodes that were left out, because a user namespace may not make them. */
+  readonly skippedDevices: number
+}

@@ -1,0 +1,152 @@
+import type { CallOptions, Change, TarStream } from '@graphdriver/core'
+import type { ApplyOptions, ApplyResult, OverlayWhiteouts } from './apply/options.ts'
+import type { JobKind, Jobs } from './worker/job.ts'
+import { feed } from './worker/feed.ts'
+import { ThreadPool } from './worker/pool.ts'
+import { RingAborted, RingReader, RingWriter } from './worker/ring.ts'
+
+export interface TreeWorkersOptions {
+  /** The most threads that work at the same time; further calls wait in line. 4 by default. */
+  readonly threads?: number | undefined
+}
+
+export interface PackOptions extends CallOptions {
+  /** How deletions are recorded in the directory itself; `none` takes every file for what it is. */
+  readonly whiteouts?: 'none' | OverlayWhiteouts | undefined
+}
+
+export interface CopyOptions extends CallOptions {
+  /** `hardlink` shares regular files instead of copying them. */
+  readonly mode?: 'content' | 'hardlink' | undefined
+  /** Copies overlayfs's own attributes of this namespace too. */
+  readonly overlayXattrs?: 'trusted' | 'user' | undefined
+}
+
+/**
+ * Everything that walks a tree, done by synchronous calls in threads of its own, so that the caller's thread is never
+ * kept waiting, and no promise is made per file.
+ *
+ * Threads start with the first calls, are used again, and do not keep the process alive. Every call can be aborted:
+ * it rejects with the signal's reason when the thread has stopped, and what it was making is incomplete.
+ */
+export class TreeWorkers implements AsyncDisposable {
+  readonly #pool: ThreadPool
+
+  constructor(options: TreeWorkersOptions = {}) {
+    // Beside the bundle the thread's file is built; from source, Node runs it as it is.
+    const file = import.meta.url.endsWith('.ts') ? './worker/thread.ts' : './worker/thread.js'
+    this.#pool = new ThreadPool(new URL(file, import.meta.url), options.threads ?? 4)
+  }
+
+  /**
+   * Extracts an uncompressed layer tar into the existing directory `root`, reading `tar` to its end. On failure the
+   * tree is left half made, and nothing outside of it has changed.
+   *
+   * @throws GD_ARCHIVE_INVALID, GD_ARCHIVE_BREAKOUT, GD_ARCHIVE_UNSUPPORTED, what `tar` throws, and host errors such
+   *   as `ENOSPC` with the path they are about
+   */
+  async apply(root: string, tar: TarStream, options: ApplyOptions): Promise<ApplyResult> {
+    const { signal, whiteouts, limits = {} } = options
+    const thread = await this.#pool.acquire(signal)
+    try {
+      const input: Jobs['apply']['input'] = { root, whiteouts, limits }
+      const result = thread.run<ApplyResult>({ kind: 'apply', input }, signal)
+      await feed(tar, new RingWriter(thread.ring), result, (reason) => thread.abort(reason))
+      return await result
+    } finally {
+      this.#pool.release(thread)
+    }
+  }
+
+  /** What differs in `tree` from `base`, or from nothing, sorted by path bytes. */
+  changes(tree: string, base: string | undefined, options: CallOptions = {}): Promise<readonly Change[]> {
+    return this.#call('changes', { tree, base }, options)
+  }
+
+  /** What differs in `tree` from `base` as a layer tar; the same as `changes` and `exportChanges` in one walk. */
+  diff(tree: string, base: string | undefined, options: CallOptions = {}): TarStream {
+    return this.#stream('diff', { tree, base }, options)
+  }
+
+  /** A layer tar of exactly these changes, read from `tree`. */
+  exportChanges(tree: string, changes: readonly Change[], options: CallOptions = {}): TarStream {
+    return this.#stream('exportChanges', { tree, changes }, options)
+  }
+
+  /** A layer tar of a whole directory, without the directory itself. */
+  pack(tree: string, options: PackOptions = {}): TarStream {
+    return this.#stream('pack', { tree, whiteouts: options.whiteouts ?? 'none' }, options)
+  }
+
+  /** Bytes of all that is no directory, each inode once. */
+  size(tree: string, options: CallOptions = {}): Promise<number> {
+    return this.#call('size', { tree }, options)
+  }
+
+  /** Bytes of what was added or modified and is no directory, each inode once. */
+  changesSize(tree: string, changes: readonly Change[], options: CallOptions = {}): Promise<number> {
+    return this.#call('changesSize', { tree, changes }, options)
+  }
+
+  /**
+   * Copies what is in `source`, and the directory's own metadata, into the existing directory `target`, sharing
+   * blocks where the filesystem can.
+   */
+  copy(source: string, target: string, options: CopyOptions = {}): Promise<Jobs['copy']['answer']> {
+    const { mode = 'content', overlayXattrs } = options
+    return this.#call('copy', { source, target, mode, overlayXattrs }, options)
+  }
+
+  /** Removes a tree without following links out of it. One that is not there is success. */
+  remove(path: string, options: CallOptions = {}): Promise<void> {
+    return this.#call('remove', { path }, options)
+  }
+
+  /** Stops what runs and ends the threads. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#pool[Symbol.asyncDispose]()
+  }
+
+  async #call<Kind extends JobKind>(
+    kind: Kind,
+    input: Jobs[Kind]['input'],
+    { signal }: CallOptions,
+  ): Promise<Jobs[Kind]['answer']> {
+    const thread = await this.#pool.acquire(signal)
+    try {
+      return await thread.run<Jobs[Kind]['answer']>({ kind, input }, signal)
+    } finally {
+      this.#pool.release(thread)
+    }
+  }
+
+  async *#stream<Kind extends JobKind>(
+    kind: Kind,
+    input: Jobs[Kind]['input'],
+    { signal }: CallOptions,
+  ): AsyncGenerator<Uint8Array, void, void> {
+    const thread = await this.#pool.acquire(signal)
+    try {
+      const done = thread.run({ kind, input }, signal)
+      const ended = done.then(
+        () => undefined,
+        () => undefined,
+      )
+      const reader = new RingReader(thread.ring)
+      try {
+        for (let chunk = await reader.read(); chunk !== undefined; chunk = await reader.read()) {
+          // A caller that drops the stream without leaving it shall not keep the process alive.
+          thread.hold(false)
+          yield chunk
+          thread.hold(true)
+        }
+        await done
+      } finally {
+        thread.abort(new RingAborted('the stream was left'))
+        await ended
+      }
+    } finally {
+      this.#pool.release(thread)
+    }
+  }
+}

@@ -1,0 +1,57 @@
+/** What a worker can be asked to do, and what it answers. Everything here crosses by structured clone. */
+import type { Change } from '@graphdriver/core'
+import type { ApplyResult, ArchiveLimits, OverlayWhiteouts, WhiteoutMode } from '../apply/options.ts'
+import type { Failure } from './failure.ts'
+
+/** Each kind of job with its own input and answer. Bytes go beside it, through the ring. */
+export interface Jobs {
+  readonly apply: {
+    readonly input: {
+      readonly root: string
+      readonly whiteouts: WhiteoutMode
+      readonly limits: Partial<ArchiveLimits>
+    }
+    readonly answer: ApplyResult
+  }
+  readonly changes: {
+    readonly input: { readonly tree: string; readonly base: string | undefined }
+    readonly answer: readonly Change[]
+  }
+  readonly diff: {
+    readonly input: { readonly tree: string; readonly base: string | undefined }
+    readonly answer: undefined
+  }
+  readonly exportChanges: {
+    readonly input: { readonly tree: string; readonly changes: readonly Change[] }
+    readonly answer: undefined
+  }
+  readonly pack: {
+    readonly input: { readonly tree: string; readonly whiteouts: 'none' | OverlayWhiteouts }
+    readonly answer: undefined
+  }
+  readonly size: { readonly input: { readonly tree: string }; readonly answer: number }
+  readonly changesSize: {
+    readonly input: { readonly tree: string; readonly changes: readonly Change[] }
+    readonly answer: number
+  }
+  readonly copy: {
+    readonly input: {
+      readonly source: string
+      readonly target: string
+      readonly mode: 'content' | 'hardlink'
+      readonly overlayXattrs: 'trusted' | 'user' | undefined
+    }
+    readonly answer: { readonly reflinked: boolean }
+  }
+  readonly remove: { readonly input: { readonly path: string }; readonly answer: undefined }
+}
+
+export type JobKind = keyof Jobs
+
+export type Job = {
+  readonly [Kind in JobKind]: { readonly kind: Kind; readonly input: Jobs[Kind]['input'] }
+}[JobKind]
+
+export type Reply =
+  | { readonly ok: true; readonly answer: Jobs[JobKind]['answer'] }
+  | { readonly ok: false; readonly failure: Failure }
