@@ -1,0 +1,33 @@
+import { isSystemError, lgetxattr } from '@graphdriver/sys'
+import { listXattrs } from './portable-xattrs.ts'
+
+/** Which of overlayfs' own marks are part of what is copied. */
+export type OverlayXattrs = 'trusted' | 'user' | undefined
+
+/**
+ * A copy stays on this host, so all attributes go along but two kinds: SELinux labels, which the policy gives anew,
+ * and overlayfs' marks, which describe a place in a stack; of those only "opaque" on request.
+ */
+function isCopied(name: string, overlay: OverlayXattrs): boolean {
+  if (name === 'security.selinux') return false
+  if (overlay !== undefined && name === `${overlay}.overlay.opaque`) return true
+  return !name.startsWith('trusted.overlay.') && !name.startsWith('user.overlay.')
+}
+
+/** What the filesystem of the copy cannot hold, or a user namespace may not set, is left out. */
+export function copyXattrs(
+  source: Buffer,
+  set: (name: string, value: Buffer) => void,
+  overlay: OverlayXattrs,
+): void {
+  for (const name of listXattrs(source)) {
+    if (!isCopied(name, overlay)) continue
+    const value = lgetxattr(source, name)
+    if (value === undefined) continue
+    try {
+      set(name, value)
+    } catch (error) {
+      if (!isSystemError(error, 'ENOTSUP', 'EOPNOTSUPP', 'EPERM')) throw error
+    }
+  }
+}

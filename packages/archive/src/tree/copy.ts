@@ -1,0 +1,188 @@
+/**
+ * Copies a tree entry by entry, source and target each by directory descriptors.
+ *
+ * The order of attributes is the kernel's, not ours: a change of owner clears set-id bits and capabilities, and
+ * writing anything moves times. So: owner, extended attributes, mode, times; and those of a directory only when all
+ * that is in it is done.
+ */
+import {
+  AT_EMPTY_PATH,
+  AT_SYMLINK_NOFOLLOW,
+  fchmod,
+  fchmodat,
+  fchown,
+  fchownat,
+  fsetxattr,
+  futimens,
+  inUserNamespace,
+  isSystemError,
+  linkat,
+  lsetxattr,
+  makedev,
+  mkdirat,
+  mknodat,
+  O,
+  openat,
+  type Path,
+  readlinkat,
+  S,
+  type Stat,
+  statx,
+  symlinkat,
+  utimensat,
+} from '@graphdriver/sys'
+import { ContentCopier } from './copy-content.ts'
+import { copyXattrs, type OverlayXattrs } from './copy-xattrs.ts'
+import { Descent } from './descent.ts'
+import { Descriptor } from './descriptor.ts'
+import { xattrPath } from './portable-xattrs.ts'
+import { isDirectory, type TreeEntry, walkTree } from './walk.ts'
+
+export interface CopyOptions {
+  /** `hardlink` makes the files of the copy the very files of the source. */
+  readonly mode: 'content' | 'hardlink'
+  /** Whose "opaque" marks of overlayfs are copied; none when absent. */
+  readonly overlayXattrs?: OverlayXattrs
+}
+
+export interface CopyResult {
+  /** Every file that has content shares its extents with the source. */
+  readonly reflinked: boolean
+}
+
+/**
+ * Copies what is in `source`, and the attributes of `source` itself, into the existing directory `target`. Files
+ * hard-linked within the source are so in the copy; sockets become pipes; devices are left out in a user namespace.
+ */
+export function copyTree(source: Path, target: Path, options: CopyOptions, check: () => void): CopyResult {
+  using from = Descriptor.ofDirectory(source)
+  using to = Descriptor.ofDirectory(target)
+  using descent = new Descent(target)
+  const copier = new TreeCopier(to.fd, descent, options, check)
+  walkTree(
+    source,
+    { visit: (entry) => copier.add(entry), leave: (directory) => copier.leaveDirectory(directory) },
+    check,
+  )
+  copier.settle(to.fd, xattrPath(from.fd, dot), statx(from.fd, '', AT_EMPTY_PATH))
+  return { reflinked: copier.reflinked }
+}
+
+const permissions = 0o7777
+const nanoseconds = 1_000_000_000n
+const dot = Buffer.from('.')
+
+class TreeCopier {
+  readonly #options: CopyOptions
+  readonly #content: ContentCopier
+  readonly #root: number
+  readonly #target: Descent
+  readonly #devices = !inUserNamespace()
+  /** Where in the copy an inode of the source with several names is already. */
+  readonly #copied = new Map<string, Buffer>()
+
+  constructor(root: number, target: Descent, options: CopyOptions, check: () => void) {
+    this.#options = options
+    this.#content = new ContentCopier(check)
+    this.#root = root
+    this.#target = target
+  }
+
+  get reflinked(): boolean {
+    return this.#content.reflinked
+  }
+
+  /** @returns whether it was a directory, which is now entered on the target's side */
+  add(entry: TreeEntry): boolean {
+    const { name, stat } = entry
+    if (isDirectory(stat)) {
+      makeDirectory(this.#target.fd, name)
+      this.#target.enter(name)
+      return true
+    }
+    if (!this.#link(entry)) this.#create(entry)
+    return false
+  }
+
+  leaveDirectory({ directory, name, stat }: TreeEntry): void {
+    this.settle(this.#target.fd, xattrPath(directory, name), stat)
+    this.#target.leave()
+  }
+
+  #link(entry: TreeEntry): boolean {
+    const { directory, name, path, stat } = entry
+    if (this.#options.mode === 'hardlink') {
+      linkat(directory, name, this.#target.fd, name)
+      return true
+    }
+    if (stat.nlink < 2) return false
+    const key = `${stat.dev}:${stat.ino}`
+    const first = this.#copied.get(key)
+    if (first === undefined) {
+      this.#copied.set(key, path)
+      return false
+    }
+    linkat(this.#root, first, this.#target.fd, name)
+    return true
+  }
+
+  #create(entry: TreeEntry): void {
+    const { directory, name, stat } = entry
+    const target = this.#target.fd
+    switch (stat.mode & S.IFMT) {
+      case S.IFREG:
+        this.#createFile(entry)
+        return
+      case S.IFLNK:
+        symlinkat(readlinkat(directory, name), target, name)
+        break
+      case S.IFIFO:
+      case S.IFSOCK:
+        mknodat(target, name, S.IFIFO | 0o600, 0)
+        break
+      default:
+        if (!this.#devices) return
+        mknodat(target, name, (stat.mode & S.IFMT) | 0o600, makedev(stat.rdevMajor, stat.rdevMinor))
+    }
+    fchownat(target, name, stat.uid, stat.gid, AT_SYMLINK_NOFOLLOW)
+    const path = xattrPath(target, name)
+    this.#copyXattrs(xattrPath(directory, name), (attribute, value) => lsetxattr(path, attribute, value))
+    if ((stat.mode & S.IFMT) !== S.IFLNK) fchmodat(target, name, stat.mode & permissions)
+    utimensat(target, name, atimeOf(stat), mtimeOf(stat), AT_SYMLINK_NOFOLLOW)
+  }
+
+  #createFile({ directory, name, stat }: TreeEntry): void {
+    using from = new Descriptor(openat(directory, name, O.RDONLY | O.NOFOLLOW | O.NONBLOCK))
+    using to = new Descriptor(openat(this.#target.fd, name, O.WRONLY | O.CREAT | O.EXCL, 0o600))
+    this.#content.copy(from.fd, to.fd, stat)
+    this.settle(to.fd, xattrPath(directory, name), stat)
+  }
+
+  /** Gives a descriptor of the copy what the source has, in the order that keeps it. */
+  settle(fd: number, source: Buffer, stat: Stat): void {
+    fchown(fd, stat.uid, stat.gid)
+    this.#copyXattrs(source, (attribute, value) => fsetxattr(fd, attribute, value))
+    fchmod(fd, stat.mode & permissions)
+    futimens(fd, atimeOf(stat), mtimeOf(stat))
+  }
+
+  #copyXattrs(source: Buffer, set: (name: string, value: Buffer) => void): void {
+    copyXattrs(source, set, this.#options.overlayXattrs)
+  }
+}
+
+function makeDirectory(parent: number, name: Buffer): void {
+  try {
+    mkdirat(parent, name, 0o700)
+  } catch (error) {
+    if (!isSystemError(error, 'EEXIST')) throw error
+  }
+}
+
+function mtimeOf(stat: Stat): bigint {
+  return BigInt(stat.mtimeSec) * nanoseconds + BigInt(stat.mtimeNsec)
+}
+
+function atimeOf(stat: Stat): bigint {
+  return BigInt(stat.atimeSec) * nanoseconds + BigInt(stat.atimeNsec)
+}

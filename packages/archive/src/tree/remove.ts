@@ -1,0 +1,82 @@
+import path from 'node:path'
+import {
+  AT_REMOVEDIR,
+  type DirectoryEntry,
+  DT,
+  isSystemError,
+  readDirectory,
+  unlinkat,
+} from '@graphdriver/sys'
+import { Descent } from './descent.ts'
+
+interface Frame {
+  readonly name: Buffer
+  readonly entries: readonly DirectoryEntry[]
+  next: number
+}
+
+/**
+ * Removes a file or a whole tree without following any link in it. Success when there is nothing.
+ *
+ * @throws SystemError EBUSY for a mount point inside
+ */
+export function removeTree(target: string, check: () => void): void {
+  const name = Buffer.from(path.basename(target))
+  using descent = openParent(target)
+  if (descent === undefined || unlinked(descent.fd, name)) return
+  const frames: Frame[] = []
+  open(descent, frames, name)
+  let count = 0
+  for (let frame = frames.at(-1); frame !== undefined; frame = frames.at(-1)) {
+    const entry = frame.entries[frame.next++]
+    if (entry === undefined) {
+      frames.pop()
+      descent.leave()
+      removeDirectory(descent.fd, frame.name)
+      continue
+    }
+    if (count++ % 256 === 0) check()
+    if (entry.type !== DT.DIR && unlinked(descent.fd, entry.name)) continue
+    open(descent, frames, entry.name)
+  }
+}
+
+function openParent(target: string): Descent | undefined {
+  try {
+    return new Descent(path.dirname(target))
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT', 'ENOTDIR')) return undefined
+    throw error
+  }
+}
+
+/** Goes into a directory; one that somebody else is removing may be gone already. */
+function open(descent: Descent, frames: Frame[], name: Buffer): void {
+  try {
+    descent.enter(name)
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return
+    throw error
+  }
+  frames.push({ name, entries: readDirectory(descent.fd), next: 0 })
+}
+
+/** False for a directory. */
+function unlinked(directory: number, name: Buffer): boolean {
+  try {
+    unlinkat(directory, name)
+    return true
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return true
+    if (isSystemError(error, 'EISDIR')) return false
+    throw error
+  }
+}
+
+function removeDirectory(directory: number, name: Buffer): void {
+  try {
+    unlinkat(directory, name, AT_REMOVEDIR)
+  } catch (error) {
+    if (!isSystemError(error, 'ENOENT')) throw error
+  }
+}

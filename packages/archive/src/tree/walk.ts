@@ -1,0 +1,102 @@
+import {
+  AT_SYMLINK_NOFOLLOW,
+  type DirectoryEntry,
+  isSystemError,
+  type Path,
+  readDirectory,
+  S,
+  type Stat,
+  statx,
+} from '@graphdriver/sys'
+import { Descent } from './descent.ts'
+
+/** Something met on a walk. */
+export interface TreeEntry {
+  /** Descriptor of the directory it is in; valid during the call that passes it. */
+  readonly directory: number
+  readonly name: Buffer
+  /** From the root of the walk, without a leading slash. */
+  readonly path: Buffer
+  readonly stat: Stat
+}
+
+export interface TreeVisitor {
+  /** @returns false to stay out of this directory */
+  visit(entry: TreeEntry): boolean
+  /** Called after the last entry in a directory for which `visit` returned true. */
+  leave?(directory: TreeEntry): void
+}
+
+interface Frame {
+  readonly entries: readonly DirectoryEntry[]
+  next: number
+  readonly self: TreeEntry | undefined
+}
+
+const empty = Buffer.alloc(0)
+const slash = Buffer.from('/')
+/** How many entries pass between two looks at whether the caller gave up. */
+const checkInterval = 256
+
+/**
+ * Visits all that is in a directory, each before its content, names sorted by bytes. What vanishes meanwhile is
+ * passed over. `check` is called every few hundred entries and may throw.
+ */
+export function walkTree(root: Path, visitor: TreeVisitor, check: () => void): void {
+  using descent = new Descent(root)
+  const frames: Frame[] = [{ entries: sortedEntries(descent.fd), next: 0, self: undefined }]
+  let count = 0
+  for (let frame = frames.at(-1); frame !== undefined; frame = frames.at(-1)) {
+    const found = frame.entries[frame.next++]
+    if (found === undefined) {
+      frames.pop()
+      if (frame.self === undefined) return
+      descent.leave()
+      visitor.leave?.({ ...frame.self, directory: descent.fd })
+      continue
+    }
+    if (count++ % checkInterval === 0) check()
+    const stat = statIfThere(descent.fd, found.name)
+    if (stat === undefined) continue
+    const path = join(frame.self?.path ?? empty, found.name)
+    const entry: TreeEntry = { directory: descent.fd, name: found.name, path, stat }
+    if (!visitor.visit(entry) || !isDirectory(stat)) continue
+    if (enterIfThere(descent, found.name)) {
+      frames.push({ entries: sortedEntries(descent.fd), next: 0, self: entry })
+    } else visitor.leave?.(entry)
+  }
+}
+
+export function isDirectory(stat: Stat): boolean {
+  return (stat.mode & S.IFMT) === S.IFDIR
+}
+
+export function join(parent: Buffer, name: Buffer): Buffer {
+  return parent.length === 0 ? name : Buffer.concat([parent, slash, name])
+}
+
+/** What an open directory holds, sorted by the bytes of the names. */
+export function sortedEntries(fd: number): DirectoryEntry[] {
+  return readDirectory(fd).toSorted((a, b) => a.name.compare(b.name))
+}
+
+/** The entry itself, not what it links to; `undefined` when it is gone. */
+export function statIfThere(directory: number, name: Buffer): Stat | undefined {
+  try {
+    return statx(directory, name, AT_SYMLINK_NOFOLLOW)
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return undefined
+    throw error
+  }
+}
+
+/** False when it is gone or no directory any more. */
+export function enterIfThere(descent: Descent, name: Buffer): boolean {
+  try {
+    descent.enter(name)
+    return true
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return false
+    throw error
+  }
+}
