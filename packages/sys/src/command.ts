@@ -96,30 +96,36 @@ export async function run(
   } catch (error) {
     options.signal?.throwIfAborted()
     if (!(error instanceof ExecaError)) throw error
-    throw new CommandError(command, args, failureOf(error, options), { cause: error })
+    throw new CommandError(command, args, failureOf(command, error, options.cwd), { cause: error })
   }
 }
 
-function failureOf(error: ExecaError, { cwd }: CommandOptions): Failure {
+function failureOf(command: string, error: ExecaError, cwd: string | undefined): Failure {
   const stderr = typeof error.stderr === 'string' ? error.stderr.trim().slice(-tail) : ''
-  // spawn(2) has the same word for a program and for a working directory that is not there.
-  const noDirectory = error.code === 'ENOENT' && cwd !== undefined && !existsSync(cwd)
-  const code = error.timedOut
-    ? 'ETIMEDOUT'
-    : error.isMaxBuffer
-      ? 'EMAXBUFFER'
-      : noDirectory
-        ? 'ENOTDIR'
-        : (error.code ?? 'ECOMMAND')
-  return { code, exitCode: error.exitCode, signal: error.signal, stderr }
+  return { code: codeOf(command, error, cwd), exitCode: error.exitCode, signal: error.signal, stderr }
+}
+
+function codeOf(command: string, error: ExecaError, cwd: string | undefined): string {
+  if (error.timedOut) return 'ETIMEDOUT'
+  if (error.isMaxBuffer) return 'EMAXBUFFER'
+  // execvp(3) has one word for a program and for a working directory that is not there …
+  if (error.code === 'ENOENT' && cwd !== undefined && !existsSync(cwd)) return 'ENOTDIR'
+  // … and another for a program that is nowhere, when a directory on PATH may not be searched.
+  if (error.code === 'EACCES' && isBare(command) && findCommand(command) === undefined) return 'ENOENT'
+  return error.code ?? 'ECOMMAND'
 }
 
 /** Where on `PATH` a program is; `undefined` when it is not. `run` looks in the same places. Starts nothing. */
 export function findCommand(name: string): string | undefined {
-  if (path.basename(name) !== name) return isExecutable(name) ? name : undefined
+  if (!isBare(name)) return isExecutable(name) ? name : undefined
   return places()
     .map((place) => path.join(place, name))
     .find(isExecutable)
+}
+
+/** A name to be looked for, not a path. */
+function isBare(name: string): boolean {
+  return path.basename(name) === name
 }
 
 /** Filesystem tools live where the PATH of a service, or of an ordinary user, often does not lead. */

@@ -1,5 +1,6 @@
 import { closeSync, fsyncSync } from 'node:fs'
-import { AT_FDCWD, O } from './abi.ts'
+import { O } from './abi.ts'
+import { AT_FDCWD } from './constants.ts'
 import { checked, libc, type Path } from './libc.ts'
 import { openat } from './open.ts'
 

@@ -1,6 +1,6 @@
 /** Calls on open files: locks, clones, holes and device controls. */
 import { constants } from 'node:os'
-import { LOCK } from './abi.ts'
+import { LOCK } from './constants.ts'
 import { checked, failure, lastError, libc } from './libc.ts'
 
 /** How to lock: held by many, by one, or not at all. */

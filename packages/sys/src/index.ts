@@ -1,3 +1,4 @@
+export { O, type OpenFlags } from './abi.ts'
 export {
   AT_EMPTY_PATH,
   AT_FDCWD,
@@ -12,14 +13,12 @@ export {
   MOUNT_ATTR,
   MOVE_MOUNT,
   MS,
-  O,
   OPEN_TREE,
   RENAME,
   RESOLVE,
   S,
-  type OpenFlags,
   XATTR,
-} from './abi.ts'
+} from './constants.ts'
 export { CommandError, type CommandOptions, type CommandResult, findCommand, run } from './command.ts'
 export { type DirectoryEntry, fsyncDirectory, readDirectory } from './directory.ts'
 export { isSystemError, SystemError, type SystemErrorContext, UnsupportedPlatformError } from './error.ts'

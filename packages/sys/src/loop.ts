@@ -1,6 +1,7 @@
 /** Loop devices: files as block devices (loop(4)). */
 import { closeSync, readdirSync, statSync } from 'node:fs'
-import { AT_FDCWD, O, S } from './abi.ts'
+import { O } from './abi.ts'
+import { AT_FDCWD, S } from './constants.ts'
 import { isSystemError } from './error.ts'
 import { ioctl } from './file.ts'
 import type { Path } from './libc.ts'

@@ -3,7 +3,7 @@
  * page limits the options and errors come with the kernel's own words.
  */
 import { closeSync, readSync } from 'node:fs'
-import { AT_EMPTY_PATH, AT_FDCWD, MOVE_MOUNT, OPEN_TREE } from './abi.ts'
+import { AT_EMPTY_PATH, AT_FDCWD, MOVE_MOUNT, OPEN_TREE } from './constants.ts'
 import { SystemError } from './error.ts'
 import { checked, cstring, lastError, libc, type Path } from './libc.ts'
 

@@ -1,7 +1,7 @@
 import { realpathSync } from 'node:fs'
 import { constants } from 'node:os'
 import path from 'node:path'
-import { MNT } from './abi.ts'
+import { MNT } from './constants.ts'
 import { isSystemError, SystemError } from './error.ts'
 import { checked, cstring, libc, type Path } from './libc.ts'
 import { readMountTable } from './mount-table.ts'

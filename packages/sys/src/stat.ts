@@ -1,4 +1,4 @@
-import { AT_FDCWD, AT_SYMLINK_NOFOLLOW } from './abi.ts'
+import { AT_FDCWD, AT_SYMLINK_NOFOLLOW } from './constants.ts'
 import { checked, cstring, libc, type Path } from './libc.ts'
 
 /** What statx(2) says of a file. Plain numbers but for the inode, which filesystems use all 64 bits of. */

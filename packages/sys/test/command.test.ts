@@ -109,3 +109,12 @@ it('a directory, or a file that may not be run, is no command', () => {
     process.env['PATH'] = before
   }
 })
+
+it('a program that is not there is ENOENT even when a directory on PATH may not be searched', async () => {
+  using directory = scratch()
+  const locked = directory.at('locked')
+  writeFileSync(locked, '')
+  chmodSync(locked, 0)
+  const error = await failure(run('mkfs.nonesuch', [], { env: { PATH: `${locked}:/usr/bin` } }))
+  expect(error).toMatchObject({ code: 'ENOENT' })
+})
