@@ -1,7 +1,7 @@
 import type { CallOptions, Change, TarStream } from '@graphdriver/core'
 import type { ApplyOptions, ApplyResult, OverlayWhiteouts } from './apply/options.ts'
 import type { JobKind, Jobs } from './worker/job.ts'
-import { feed } from './worker/feed.ts'
+import { feed } from './feed.ts'
 import { ThreadPool } from './worker/pool.ts'
 import { RingAborted, RingReader, RingWriter } from './worker/ring.ts'
 

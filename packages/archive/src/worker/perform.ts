@@ -1,4 +1,10 @@
 import { applyTar } from '../apply/apply.ts'
+import { toChange, toTreeChange } from '../tree/change.ts'
+import { changesBetween } from '../tree/changes.ts'
+import { copyTree } from '../tree/copy.ts'
+import { exportChanges, packTree } from '../tree/pack.ts'
+import { removeTree } from '../tree/remove.ts'
+import { changesSize, treeSize } from '../tree/size.ts'
 import type { Job, JobKind, Jobs } from './job.ts'
 import type { RingReader, RingWriter } from './ring.ts'
 
@@ -9,8 +15,30 @@ export function perform(job: Job, reader: RingReader, writer: RingWriter): Jobs[
   switch (job.kind) {
     case 'apply':
       return applyTar(job.input, (take) => reader.drainSync(take), check)
-    default:
-      sink(new Uint8Array())
-      throw new Error('not yet')
+    case 'changes':
+      return changesBetween(job.input.tree, job.input.base, check).map(toChange)
+    case 'diff': {
+      const { tree, base } = job.input
+      if (base === undefined) packTree(tree, sink, { whiteouts: 'none' }, check)
+      else exportChanges(tree, changesBetween(tree, base, check), sink, check)
+      return undefined
+    }
+    case 'exportChanges':
+      exportChanges(job.input.tree, job.input.changes.map(toTreeChange), sink, check)
+      return undefined
+    case 'pack':
+      packTree(job.input.tree, sink, job.input, check)
+      return undefined
+    case 'size':
+      return treeSize(job.input.tree, check)
+    case 'changesSize':
+      return changesSize(job.input.tree, job.input.changes.map(toTreeChange), check)
+    case 'copy': {
+      const { source, target, mode, overlayXattrs } = job.input
+      return copyTree(source, target, { mode, overlayXattrs }, check)
+    }
+    case 'remove':
+      removeTree(job.input.path, check)
+      return undefined
   }
 }

@@ -20,7 +20,12 @@ export class WorkerThread {
 
   constructor(entry: URL) {
     // Nothing of the program's own flags: a loader or `--input-type` meant for its main file would break ours.
-    this.#worker = new Worker(entry, { workerData: this.ring, execArgv: [], name: 'graphdriver' })
+    this.#worker = new Worker(entry, {
+      workerData: this.ring,
+      execArgv: [],
+      name: 'graphdriver',
+      trackUnmanagedFds: false,
+    })
     this.#worker.unref()
     this.#worker.on('error', (error) => this.#end(error))
     this.#worker.on('exit', (code) => this.#end(new Error(`exit code ${code}`)))

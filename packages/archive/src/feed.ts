@@ -1,17 +1,23 @@
 import type { TarStream } from '@graphdriver/core'
-import type { RingWriter } from './ring.ts'
+
+/** Where a stream goes. */
+export interface Sink {
+  /** Resolves when there is room for more. @returns false when no more is wanted */
+  write(chunk: Uint8Array): Promise<boolean>
+  end(): void
+}
 
 /**
- * Moves a stream into a ring until the stream ends or the job does, whichever is first. The stream is left in every
- * case: a caller that waits for us may wait for it.
+ * Moves a stream into a sink until the stream ends or the job that it is for does, whichever is first, and leaves
+ * the stream in either case.
  *
- * @param job settles when the worker is done; what it rejects with is the caller's to see
- * @param abort stops the worker
- * @throws what the stream throws, after the worker has stopped
+ * @param job settles when whoever takes the bytes is done; what it rejects with is the caller's to see
+ * @param abort makes the job settle
+ * @throws what the stream throws, after the job has settled
  */
 export async function feed(
   stream: TarStream,
-  ring: RingWriter,
+  sink: Sink,
   job: Promise<unknown>,
   abort: (reason: unknown) => void,
 ): Promise<void> {
@@ -41,7 +47,7 @@ export async function feed(
         return
       }
       if (step.done === true) break
-      if (!(await ring.write(step.value))) {
+      if (!(await sink.write(step.value))) {
         await leave(chunks)
         return
       }
@@ -51,7 +57,7 @@ export async function feed(
     await stopped
     throw error
   }
-  ring.end()
+  sink.end()
 }
 
 /** Unlike Promise.race with a promise that lives long, this leaves nothing behind on it per round. */
