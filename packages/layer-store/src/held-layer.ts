@@ -50,7 +50,10 @@ export class HeldLayer implements Layer {
     yield* layerTar(this.#context, this.#node, options)
   }
 
-  async *tarFrom(ancestor: ChainId | undefined, options: CallOptions = {}): TarStream & AsyncGenerator<Uint8Array> {
+  async *tarFrom(
+    ancestor: ChainId | undefined,
+    options: CallOptions = {},
+  ): TarStream & AsyncGenerator<Uint8Array> {
     this.#requireHeld()
     yield* layerTarFrom(this.#context, this.#node, ancestor, options)
   }

@@ -87,7 +87,9 @@ function removeFile(directory: number, name: string): void {
 
 function directoryBelow(directory: number, name: string): Descriptor {
   const made = unlessThere(() => mkdirat(directory, name, mode))
-  const below = new Descriptor(openat(directory, name, made ? O.RDONLY | O.DIRECTORY | O.NOFOLLOW : openDirectory))
+  const below = new Descriptor(
+    openat(directory, name, made ? O.RDONLY | O.DIRECTORY | O.NOFOLLOW : openDirectory),
+  )
   if (made) own(below.number)
   return below
 }

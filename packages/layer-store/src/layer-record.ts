@@ -90,5 +90,10 @@ async function isThere(directory: string): Promise<boolean> {
 
 function corrupt(file: string, content: string | undefined, cause?: Error): GraphDriverError {
   const state = content === undefined ? 'is missing' : content === '' ? 'is empty' : 'cannot be parsed'
-  return new GraphDriverError('GD_STORE_CORRUPT', `${file} ${state}; load the image again`, { path: file }, { cause })
+  return new GraphDriverError(
+    'GD_STORE_CORRUPT',
+    `${file} ${state}; load the image again`,
+    { path: file },
+    { cause },
+  )
 }

@@ -81,8 +81,10 @@ async function* assembled(
 
 /** Whatever keeps a stored layer from being read back is damage to it, except for what the host may recover from. */
 function translated(record: LayerRecord, error: unknown): unknown {
-  if (isGraphDriverError(error, 'GD_LAYER_CORRUPT')) return corrupt(record, error.message, error.details.path, error)
-  if (isGraphDriverError(error, 'GD_ARCHIVE_INVALID')) return corrupt(record, error.message, error.details.entry, error)
+  if (isGraphDriverError(error, 'GD_LAYER_CORRUPT'))
+    return corrupt(record, error.message, error.details.path, error)
+  if (isGraphDriverError(error, 'GD_ARCHIVE_INVALID'))
+    return corrupt(record, error.message, error.details.entry, error)
   if (isSystemError(error, 'ENOENT', 'ENOTDIR', 'EISDIR', 'ELOOP')) {
     return corrupt(record, `${error.path ?? 'a file'} is missing`, error.path, error)
   }

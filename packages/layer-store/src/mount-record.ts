@@ -16,7 +16,9 @@ export function mountFiles(parent: ChainId | undefined): Readonly<Record<string,
 }
 
 /** The driver layers of a writable layer, as record files. */
-export function mountIdFiles(record: Pick<WritableLayerRecord, 'mountId' | 'initId'>): Readonly<Record<string, string>> {
+export function mountIdFiles(
+  record: Pick<WritableLayerRecord, 'mountId' | 'initId'>,
+): Readonly<Record<string, string>> {
   return {
     'mount-id': record.mountId,
     ...(record.initId === undefined ? {} : { 'init-id': record.initId }),
@@ -64,6 +66,11 @@ export function parseMountName(value: string): string {
     return parseLayerId(value)
   } catch (cause) {
     const expected = 'the name of a writable layer (letters, digits, "_", "." and "-")'
-    throw new GraphDriverError('GD_INVALID_ID', `'${value}' is not ${expected}`, { value, expected }, { cause })
+    throw new GraphDriverError(
+      'GD_INVALID_ID',
+      `'${value}' is not ${expected}`,
+      { value, expected },
+      { cause },
+    )
   }
 }

@@ -21,7 +21,10 @@ export async function findOrphans(context: StoreContext, options: CallOptions): 
 }
 
 /** Deletes what a crash left. @returns the driver layers among it */
-export async function collectOrphans(context: StoreContext, options: CallOptions): Promise<readonly LayerId[]> {
+export async function collectOrphans(
+  context: StoreContext,
+  options: CallOptions,
+): Promise<readonly LayerId[]> {
   const { layers, directories } = await findLeftovers(context, options)
   await removeAll(context, layers, options.signal)
   // Only now, since they may be what tells that a layer is an orphan.

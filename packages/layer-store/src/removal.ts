@@ -67,7 +67,8 @@ function retire(context: StoreContext, node: LayerNode): Promise<string | undefi
     const directory = layerDirectory(layerdb, chainId)
     const retired = `${directory}-${randomBytes(32).toString('hex')}${removingSuffix}`
     // Another process may have deleted the layer, or deleted and registered it again: that one is not ours to take.
-    if ((await readRecordFile(directory, 'cache-id')) === cacheId) await moved(directory, retired, layerdb.layers)
+    if ((await readRecordFile(directory, 'cache-id')) === cacheId)
+      await moved(directory, retired, layerdb.layers)
     graph.delete(node)
     return retired
   })

@@ -60,7 +60,7 @@ function link(
 ): LayerNode | undefined {
   const pile: StoredLayer[] = []
   let below: LayerNode | undefined
-  for (let at: ChainId | undefined = chainId; at !== undefined; ) {
+  for (let at: ChainId | undefined = chainId; at !== undefined;) {
     below = context.graph.get(at)
     if (below !== undefined) break
     const layer = stored.get(at)

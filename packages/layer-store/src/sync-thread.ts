@@ -18,7 +18,8 @@ function sync(directory: string): SyncReply {
     }
     return { done: true }
   } catch (error) {
-    if (!isSystemError(error)) return { done: false, errno: undefined, syscall: 'syncfs', message: String(error) }
+    if (!isSystemError(error))
+      return { done: false, errno: undefined, syscall: 'syncfs', message: String(error) }
     return { done: false, errno: error.errno, syscall: error.syscall ?? 'syncfs', message: error.message }
   }
 }

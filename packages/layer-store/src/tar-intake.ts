@@ -40,7 +40,11 @@ async function applied(source: TarSource, options: IntakeOptions): Promise<numbe
   }
 }
 
-async function* hashed(tar: TarStream, hash: Hash, recipe: RecipeFile): TarStream & AsyncGenerator<Uint8Array> {
+async function* hashed(
+  tar: TarStream,
+  hash: Hash,
+  recipe: RecipeFile,
+): TarStream & AsyncGenerator<Uint8Array> {
   for await (const chunk of tar) {
     // The recipe is small beside the layer, but must not pile up in memory when the disk is slower than the source.
     await recipe.ready()

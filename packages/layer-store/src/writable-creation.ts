@@ -38,14 +38,17 @@ export function createWritable(
 /** A record that names a driver layer is taken, damaged or not: that layer may be somebody's work. */
 async function freeName(context: StoreContext, name: string): Promise<void> {
   const directory = mountDirectory(context.layerdb, name)
-  if ((await findWritable(context, name)) !== undefined) throw conflict(name, 'release it, or choose another name')
+  if ((await findWritable(context, name)) !== undefined)
+    throw conflict(name, 'release it, or choose another name')
   const mountId = await readRecordFile(directory, 'mount-id')
   if (mountId !== undefined && mountId !== '') throw conflict(name, `its record ${directory} is damaged`)
   await setAside(context, directory)
 }
 
 function conflict(name: string, remedy: string): GraphDriverError {
-  return new GraphDriverError('GD_NAME_CONFLICT', `writable layer '${name}' exists already; ${remedy}`, { name })
+  return new GraphDriverError('GD_NAME_CONFLICT', `writable layer '${name}' exists already; ${remedy}`, {
+    name,
+  })
 }
 
 async function create(

@@ -21,7 +21,8 @@ export async function findWritable(context: StoreContext, name: string): Promise
   }
   const record = await readable(directory)
   if (record === undefined) return undefined
-  if (record.parent === undefined) return addWritable(context, { record, parent: undefined, gone: false, removal: undefined })
+  if (record.parent === undefined)
+    return addWritable(context, { record, parent: undefined, gone: false, removal: undefined })
   const parent = await holdLayer(context, record.parent)
   if (parent === undefined) return undefined
   const node = addWritable(context, { record, parent, gone: false, removal: undefined })

@@ -43,7 +43,9 @@ describe.skipIf(!linux)('the lock of a data root', () => {
       message: expect.stringContaining(`process ${child.pid}`),
       details: { root },
     })
-    await expect(lockStore(root, 'shared', { wait: false })).rejects.toMatchObject({ code: 'GD_STORE_LOCKED' })
+    await expect(lockStore(root, 'shared', { wait: false })).rejects.toMatchObject({
+      code: 'GD_STORE_LOCKED',
+    })
   })
 
   it('goes with a process that is killed', async () => {
@@ -66,23 +68,31 @@ describe.skipIf(!linux)('the lock of a data root', () => {
     await holder('shared')
     await using mine = await lockStore(root, 'shared', { wait: false })
     expect(mine).toBeDefined()
-    await expect(lockStore(root, 'exclusive', { wait: false })).rejects.toMatchObject({ code: 'GD_STORE_LOCKED' })
+    await expect(lockStore(root, 'exclusive', { wait: false })).rejects.toMatchObject({
+      code: 'GD_STORE_LOCKED',
+    })
   })
 
   it('excludes within one process too, and disposing it twice is once', async () => {
     const first = await lockStore(root, 'exclusive')
-    await expect(lockStore(root, 'exclusive', { wait: false })).rejects.toMatchObject({ code: 'GD_STORE_LOCKED' })
+    await expect(lockStore(root, 'exclusive', { wait: false })).rejects.toMatchObject({
+      code: 'GD_STORE_LOCKED',
+    })
     await first[Symbol.asyncDispose]()
     await using second = await lockStore(root, 'exclusive', { wait: false })
     await first[Symbol.asyncDispose]()
-    await expect(lockStore(root, 'exclusive', { wait: false })).rejects.toMatchObject({ code: 'GD_STORE_LOCKED' })
+    await expect(lockStore(root, 'exclusive', { wait: false })).rejects.toMatchObject({
+      code: 'GD_STORE_LOCKED',
+    })
     expect(second).toBeDefined()
   })
 
   it('gives up after the timeout', async () => {
     await using held = await lockStore(root, 'exclusive')
     const start = performance.now()
-    await expect(lockStore(root, 'exclusive', { timeout: 120 })).rejects.toMatchObject({ code: 'GD_STORE_LOCKED' })
+    await expect(lockStore(root, 'exclusive', { timeout: 120 })).rejects.toMatchObject({
+      code: 'GD_STORE_LOCKED',
+    })
     expect(performance.now() - start).toBeGreaterThan(110)
     expect(held).toBeDefined()
   })

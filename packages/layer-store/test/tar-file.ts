@@ -1,0 +1,59 @@
+/** Layer tars made by hand, so that tests know every byte. */
+import { createHash } from 'node:crypto'
+import { type DiffId, parseDiffId } from '@graphdriver/core'
+
+export interface Entry {
+  readonly name: string
+  readonly content?: string | Buffer
+  readonly mode?: number
+  readonly mtime?: number
+  /** Makes the entry a symlink. */
+  readonly symlink?: string
+  /** Makes the entry a hard link. */
+  readonly hardlink?: string
+}
+
+const block = 512
+
+/** A ustar archive with the blocks that Go's and hence Docker's writer makes. */
+export function tar(...entries: readonly Entry[]): Buffer {
+  return Buffer.concat([...entries.flatMap(pieces), Buffer.alloc(2 * block)])
+}
+
+function pieces(entry: Entry): readonly Buffer[] {
+  const content = Buffer.from(entry.content ?? '')
+  const header = Buffer.alloc(block)
+  const directory = entry.name.endsWith('/')
+  const type = entry.symlink !== undefined ? '2' : entry.hardlink !== undefined ? '1' : directory ? '5' : '0'
+  const octal = (value: number, at: number, length: number): void => {
+    header.write(value.toString(8).padStart(length - 1, '0'), at, 'latin1')
+  }
+  header.write(entry.name, 0)
+  octal(entry.mode ?? (directory ? 0o755 : 0o644), 100, 8)
+  octal(0, 108, 8)
+  octal(0, 116, 8)
+  octal(content.length, 124, 12)
+  octal(entry.mtime ?? 0, 136, 12)
+  header.write('        ', 148, 'latin1')
+  header.write(type, 156, 'latin1')
+  header.write(entry.symlink ?? entry.hardlink ?? '', 157)
+  header.write('ustar\u000000', 257, 'latin1')
+  octal(0, 329, 8)
+  octal(0, 337, 8)
+  const sum = header.reduce((total, byte) => total + byte, 0)
+  header.write(`${sum.toString(8).padStart(6, '0')}\u0000 `, 148, 'latin1')
+  return [header, content, Buffer.alloc((block - (content.length % block)) % block)]
+}
+
+/** The bytes as a stream, in pieces of a size that no structure of the format falls on. */
+export async function* stream(bytes: Buffer, size = 10_007): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size)
+}
+
+export async function bytesOf(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  return Buffer.concat(await Array.fromAsync(source))
+}
+
+export function diffIdOf(bytes: Uint8Array): DiffId {
+  return parseDiffId(`sha256:${createHash('sha256').update(bytes).digest('hex')}`)
+}
