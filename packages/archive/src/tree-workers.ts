@@ -142,6 +142,7 @@ export class TreeWorkers implements AsyncDisposable {
         }
         await done
       } finally {
+        thread.hold(true)
         thread.abort(new RingAborted('the stream was left'))
         await ended
       }

@@ -27,7 +27,8 @@ import type { WhiteoutMode } from './options.ts'
 import { removeLower, removeName } from './removal.ts'
 
 const newFile = O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW
-const nodeTypes = { char: S.IFCHR, block: S.IFBLK, fifo: S.IFIFO } as const
+type NodeType = 'char' | 'block' | 'fifo'
+const nodeTypes: Readonly<Record<NodeType, number>> = { char: S.IFCHR, block: S.IFBLK, fifo: S.IFIFO }
 const opaque = Buffer.from('y')
 
 export class LayerTree implements Disposable {
@@ -103,7 +104,7 @@ export class LayerTree implements Disposable {
   }
 
   /** @throws GD_ARCHIVE_UNSUPPORTED for a device without the privilege to make it */
-  makeNode(header: TarHeader, type: keyof typeof nodeTypes, parent: Directory, name: string): void {
+  makeNode(header: TarHeader, type: NodeType, parent: Directory, name: string): void {
     const device = type === 'fifo' ? 0n : makedev(header.devMajor, header.devMinor)
     try {
       this.#replacing(parent, name, (at) => mknodat(at, pathBytes(name), nodeTypes[type] | 0o600, device))
