@@ -29,6 +29,8 @@ export interface TarHandler {
   end?(): void
   /** Every byte that is not payload, verbatim: headers, extension headers, padding, end marker, what follows it. */
   raw?(bytes: Uint8Array): void
+  /** The end marker was read, and passed as raw; what follows is not the archive's. */
+  endMarker?(): void
 }
 
 /** What the next bytes are. */
@@ -152,7 +154,13 @@ export class TarParser {
     const sum = blockSum(block, at)
     if (isZeroBlock(block, at, sum)) {
       if (this.#start !== -1) throw invalidArchive('the archive ends after an extension header', offset)
-      this.#state = this.#state === 'zero-block' ? 'trailer' : 'zero-block'
+      if (this.#state === 'header') {
+        this.#state = 'zero-block'
+        return
+      }
+      this.#state = 'trailer'
+      this.#flushRaw(bytes, end)
+      this.#handler.endMarker?.()
       return
     }
     if (this.#state === 'zero-block')

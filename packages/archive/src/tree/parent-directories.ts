@@ -14,21 +14,27 @@ export class ParentDirectories implements Disposable {
   /** In the order of use, the least recent first. Keys are latin1, which holds any bytes. */
   readonly #open = new Map<string, number>()
 
-  constructor(root: Path) {
+  readonly #resolve: number
+
+  /** @param resolve how paths are looked up; by default no link is followed */
+  constructor(root: Path, resolve: number = RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS) {
+    this.#resolve = resolve
     this.#root = openat(AT_FDCWD, root, O.RDONLY | O.DIRECTORY)
   }
 
   /** @param path from the root, without a leading slash. @returns `undefined` when nothing is there */
   locate(path: Buffer): TreeEntry | undefined {
     const split = path.lastIndexOf(slash)
-    const directory = split === -1 ? this.#root : this.#directory(path.subarray(0, split))
+    const directory = this.directory(path.subarray(0, Math.max(split, 0)))
     if (directory === undefined) return undefined
     const name = path.subarray(split + 1)
     const stat = statIfThere(directory, name)
     return stat === undefined ? undefined : { directory, name, path, stat }
   }
 
-  #directory(path: Buffer): number | undefined {
+  /** A descriptor, valid until the next call. @returns `undefined` when no directory is there */
+  directory(path: Buffer): number | undefined {
+    if (path.length === 0) return this.#root
     const key = path.toString('latin1')
     const known = this.#open.get(key)
     if (known !== undefined) {
@@ -36,7 +42,7 @@ export class ParentDirectories implements Disposable {
       this.#open.set(key, known)
       return known
     }
-    const fd = openBeneath(this.#root, path)
+    const fd = openPath(this.#root, path, this.#resolve)
     if (fd === undefined) return undefined
     this.#open.set(key, fd)
     if (this.#open.size > keptOpen) this.#closeOldest()
@@ -58,12 +64,9 @@ export class ParentDirectories implements Disposable {
   }
 }
 
-function openBeneath(root: number, path: Buffer): number | undefined {
+function openPath(root: number, path: Buffer, resolve: number): number | undefined {
   try {
-    return openat2(root, path, {
-      flags: O.RDONLY | O.DIRECTORY | O.NOFOLLOW,
-      resolve: RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS,
-    })
+    return openat2(root, path, { flags: O.RDONLY | O.DIRECTORY, resolve })
   } catch (error) {
     if (isSystemError(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return undefined
     throw error

@@ -1,0 +1,96 @@
+import { closeSync, readSync } from 'node:fs'
+import { AT_EMPTY_PATH, isSystemError, O, openat, RESOLVE, S, statx } from '@graphdriver/sys'
+import { baseOf, cleanName, parentOf, pathBytes, shownName } from '../apply/entry-path.ts'
+import { Crc64 } from '../crc64.ts'
+import { ParentDirectories } from '../tree/parent-directories.ts'
+import { corrupt, type FileRecord } from './record.ts'
+
+/**
+ * Opens the files of a layer by their names in the archive, as they were extracted: symlinks to directories are
+ * followed within the root, the last component is the file itself.
+ */
+export class LayerFiles implements Disposable {
+  readonly #root: string
+  readonly #directories: ParentDirectories
+
+  constructor(root: string) {
+    this.#root = root
+    this.#directories = new ParentDirectories(root, RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS)
+  }
+
+  /** @throws GD_LAYER_CORRUPT when it is no file of the recorded size */
+  open(record: FileRecord): LayerFile {
+    const fd = this.#openFile(record)
+    const stat = statx(fd, '', AT_EMPTY_PATH)
+    if ((stat.mode & S.IFMT) === S.IFREG && stat.size === record.size)
+      return new LayerFile(fd, record, this.#root)
+    closeSync(fd)
+    const found = (stat.mode & S.IFMT) === S.IFREG ? `${stat.size} bytes` : 'no file'
+    throw corrupt(
+      this.#root,
+      `'${shownName(record.name)}' should have ${record.size} bytes, found ${found}`,
+      record.name,
+    )
+  }
+
+  #openFile({ name }: FileRecord): number {
+    const path = cleanName(name) ?? ''
+    const directory = this.#directories.directory(Buffer.from(parentOf(path), 'latin1'))
+    try {
+      const flags = O.RDONLY | O.NOFOLLOW | O.NONBLOCK | O.NOCTTY
+      if (directory !== undefined && path !== '') return openat(directory, pathBytes(baseOf(path)), flags)
+    } catch (error) {
+      if (!isSystemError(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO')) throw error
+    }
+    throw corrupt(this.#root, `'${shownName(name)}' is missing`, name)
+  }
+
+  [Symbol.dispose](): void {
+    this.#directories[Symbol.dispose]()
+  }
+}
+
+/** One file of a layer, read from its beginning to its end and then verified. */
+export class LayerFile implements Disposable {
+  readonly #fd: number
+  readonly #record: FileRecord
+  readonly #layer: string
+  readonly #crc = new Crc64()
+  #left: number
+
+  constructor(fd: number, record: FileRecord, layer: string) {
+    this.#fd = fd
+    this.#record = record
+    this.#layer = layer
+    this.#left = record.size
+  }
+
+  get left(): number {
+    return this.#left
+  }
+
+  /** @returns bytes put into `space`, at least one. @throws GD_LAYER_CORRUPT for what was not registered */
+  read(space: Buffer): number {
+    const length = readSync(this.#fd, space, 0, Math.min(space.length, this.#left), null)
+    if (length === 0) throw this.#changed('it ends early')
+    this.#crc.update(space.subarray(0, length))
+    this.#left -= length
+    if (this.#left === 0) this.#verify()
+    return length
+  }
+
+  #verify(): void {
+    const found = this.#crc.digest()
+    const expected = this.#record.checksum
+    if (expected === undefined || expected.equals(found)) return
+    throw this.#changed(`its CRC-64 should be ${expected.toString('hex')}, found ${found.toString('hex')}`)
+  }
+
+  #changed(how: string): Error {
+    return corrupt(this.#layer, `'${shownName(this.#record.name)}' was changed: ${how}`, this.#record.name)
+  }
+
+  [Symbol.dispose](): void {
+    closeSync(this.#fd)
+  }
+}
