@@ -1,0 +1,20 @@
+import { existsSync } from 'node:fs'
+import type { Capabilities } from '@graphdriver/core'
+import { getpagesize, hasCapability, inUserNamespace } from '@graphdriver/sys'
+import type { OverlayHost } from './host.ts'
+import { maximumDepth } from './mount-data.ts'
+
+export function capabilitiesOf(host: OverlayHost): Capabilities {
+  const mapped = inUserNamespace()
+  return {
+    sharing: 'files',
+    diff: host.nativeDiff,
+    maxDepth: maximumDepth({ pageSize: getpagesize(), appendsLower: host.appendsLower }),
+    timestamps: 'nanoseconds',
+    xattrs: 'all',
+    deviceNodes: !mapped && hasCapability('CAP_MKNOD'),
+    ownership: mapped ? 'mapped' : 'any',
+    quota: 'none',
+    mountLabel: existsSync('/sys/fs/selinux/enforce'),
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * Making and deleting layers so that a process may die anywhere in between.
+ *
+ * A layer is made under a scratch name and gets its id by one rename: a directory that is called by an id is whole.
+ * Its short link follows after; who dies before that leaves a layer that mounts and can be removed, and the link is
+ * made up for when a child needs it. Deleting is the same backwards: one rename, and the layer is gone.
+ */
+import { chmod, mkdir, open, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import type { TreeWorkers } from '@graphdriver/archive'
+import { type CallOptions, GraphDriverError, type LayerId } from '@graphdriver/core'
+import { AT_FDCWD, isSystemError, RENAME, renameat2, unmountTree } from '@graphdriver/sys'
+import { layerPaths, pathsIn, readLayer, readLink } from './layout.ts'
+import { ensureLink, randomLink, removeLink } from './links.ts'
+import { abandonedScratch, makeScratch, moveToScratch, type Scratch } from './scratch.ts'
+
+export interface Construction {
+  readonly home: string
+  readonly id: LayerId
+  readonly parent: LayerId | undefined
+  readonly maxDepth: number
+  readonly signal?: AbortSignal | undefined
+}
+
+/** @throws GD_LAYER_NOT_FOUND (the parent), GD_LAYER_EXISTS, GD_MAX_DEPTH */
+export async function makeLayer(construction: Construction, workers: TreeWorkers): Promise<void> {
+  const { home, id, parent, signal } = construction
+  refuseReserved(id)
+  const lower = parent === undefined ? [] : await lowerOf(construction, parent)
+  const link = randomLink()
+  using scratch = makeScratch(home, 'layer', 0o710)
+  try {
+    await fill(scratch.path, link, lower)
+    signal?.throwIfAborted()
+    if (parent !== undefined) await markCommitted(home, parent)
+    takeName(scratch.path, home, id)
+  } catch (error) {
+    // What cannot be removed now is reaped when the home is opened again; the first error says more.
+    await workers.remove(scratch.path).catch(() => undefined)
+    throw error
+  }
+  try {
+    await ensureLink(home, id, link)
+  } catch (error) {
+    await deleteLayer(home, id, workers)
+    throw error
+  }
+}
+
+async function lowerOf(construction: Construction, parent: LayerId): Promise<readonly string[]> {
+  const { home, id, maxDepth } = construction
+  const { link, lower } = await readLayer(home, parent)
+  const depth = lower.length + 2
+  if (depth > maxDepth) {
+    throw new GraphDriverError(
+      'GD_MAX_DEPTH',
+      `layer ${id} would be the ${depth}th of its stack, and overlay2 mounts at most ${maxDepth} here; ` +
+        'flatten the layers below it into one',
+      { id, depth, limit: maxDepth },
+    )
+  }
+  await ensureLink(home, parent, link)
+  return [`l/${link}`, ...lower]
+}
+
+async function fill(directory: string, link: string, lower: readonly string[]): Promise<void> {
+  const paths = pathsIn(directory)
+  await makeDirectory(paths.diff, 0o755)
+  await writeDurably(paths.link, link)
+  if (lower.length === 0) return
+  await makeDirectory(paths.work, 0o700)
+  await writeDurably(paths.lower, lower.join(':'))
+}
+
+/** The umask does not apply to `mode`. */
+async function makeDirectory(directory: string, mode: number): Promise<void> {
+  await mkdir(directory, { mode })
+  await chmod(directory, mode)
+}
+
+/** An empty file after a power failure would make the layer, or all its children, unreadable (moby issue 46471). */
+async function writeDurably(file: string, content: string): Promise<void> {
+  await using handle = await open(file, 'wx', 0o644)
+  await handle.writeFile(content)
+  await handle.sync()
+}
+
+/** From now on the parent is only mounted for reading. */
+async function markCommitted(home: string, parent: LayerId): Promise<void> {
+  try {
+    await writeFile(layerPaths(home, parent).committed, '', { flag: 'a', mode: 0o600 })
+  } catch (error) {
+    if (!isSystemError(error, 'ENOENT')) throw error
+    throw new GraphDriverError('GD_LAYER_NOT_FOUND', `overlay2 holds no layer ${parent}, the parent`, {
+      id: parent,
+    })
+  }
+}
+
+/** Of two that make the same layer at once, in whatever processes, exactly one succeeds. */
+function takeName(directory: string, home: string, id: LayerId): void {
+  try {
+    renameat2(AT_FDCWD, directory, AT_FDCWD, path.join(home, id), RENAME.NOREPLACE)
+  } catch (error) {
+    if (isSystemError(error, 'EEXIST', 'ENOTEMPTY')) {
+      throw new GraphDriverError('GD_LAYER_EXISTS', `overlay2 already holds a layer ${id}`, { id })
+    }
+    throw error
+  }
+}
+
+/** `l` has the form of an id and is the directory of short links. */
+function refuseReserved(id: LayerId): void {
+  if (id !== 'l') return
+  const expected = "a layer id of overlay2, which keeps its short links in 'l'"
+  throw new GraphDriverError('GD_INVALID_ID', `'${id}' is not ${expected}`, { value: id, expected })
+}
+
+/** Takes a layer out of sight at once. @returns what is left for `discardLayer`, if anything */
+export function hideLayer(home: string, id: LayerId): readonly Scratch[] {
+  refuseReserved(id)
+  const { directory, merged } = layerPaths(home, id)
+  unmountTree(merged)
+  const hidden = moveToScratch(directory, 'layer')
+  return hidden === undefined ? [] : [hidden]
+}
+
+/** Deletes a hidden layer with its link. Repeating it after a failure is safe. */
+export async function discardLayer(
+  home: string,
+  hidden: Scratch,
+  workers: TreeWorkers,
+  options?: CallOptions,
+): Promise<void> {
+  using held = hidden
+  unmountTree(pathsIn(held.path).merged)
+  const link = await readLink(pathsIn(held.path))
+  if (link !== undefined) await removeLink(home, link)
+  await workers.remove(held.path, options)
+}
+
+async function deleteLayer(home: string, id: LayerId, workers: TreeWorkers): Promise<void> {
+  for (const hidden of hideLayer(home, id)) await discardLayer(home, hidden, workers)
+}
+
+/** Deletes what processes left that died while making or deleting layers. */
+export async function reapLayers(home: string, workers: TreeWorkers): Promise<void> {
+  for (const abandoned of abandonedScratch(home, 'layer')) await discardLayer(home, abandoned, workers)
+}

@@ -1,0 +1,96 @@
+/**
+ * What overlay2 keeps on disk, which is what Docker keeps, file for file.
+ *
+ * The kernel's overlayfs shows several directories as one: *lower* ones, only read, and one *upper* that takes what
+ * is written. So a layer is just a directory of its own changes, and a stack is one mount:
+ *
+ * ```
+ * <root>/overlay2/
+ *   l/                        short names, because a mount's options must fit in a page
+ *     <LINK> -> ../<id>/diff  26 characters, drawn at random
+ *   <id>/
+ *     diff/                   the layer's own changes: the upper directory, or a lower one for its children
+ *     link                    the layer's short name
+ *     lower                   the layers below, nearest first: l/<LINK>:l/<LINK>…; absent in a base layer
+ *     work/                   overlayfs' scratch space, on the same filesystem as diff/; absent in a base layer
+ *     merged/                 where the stack is mounted; there only while it is
+ *     committed               empty; there once the layer has a child, and then it is mounted read-only
+ *   .tmp-<random>/            ours: a layer being made or deleted (scratch.ts)
+ * ```
+ *
+ * In diff/ a deleted name is a character device 0:0, and a directory that hides what lies below it carries the
+ * attribute `trusted.overlay.opaque` (`user.overlay.opaque` in a user namespace).
+ *
+ * A base layer has nothing below it and is never mounted: its root filesystem is diff/ itself. Docker 1.12 made
+ * merged/ for good and knew no `committed`; both are accepted.
+ */
+import { readFile } from 'node:fs/promises'
+import path from 'node:path'
+import { GraphDriverError, type LayerId } from '@graphdriver/core'
+import { isSystemError } from '@graphdriver/sys'
+
+/** Where everything of one layer is. */
+export interface LayerPaths {
+  readonly directory: string
+  readonly diff: string
+  readonly link: string
+  readonly lower: string
+  readonly work: string
+  readonly merged: string
+  readonly committed: string
+}
+
+/** What a layer's own files say of it. */
+export interface LayerRecord {
+  readonly link: string
+  /** The layers below, nearest first, each as `l/<LINK>`; empty for a base layer. */
+  readonly lower: readonly string[]
+}
+
+export function layerPaths(home: string, id: LayerId): LayerPaths {
+  return pathsIn(path.join(home, id))
+}
+
+/** The same names in a directory that is not yet, or no longer, called by its layer's id. */
+export function pathsIn(directory: string): LayerPaths {
+  const at = (name: string): string => path.join(directory, name)
+  return {
+    directory,
+    diff: at('diff'),
+    link: at('link'),
+    lower: at('lower'),
+    work: at('work'),
+    merged: at('merged'),
+    committed: at('committed'),
+  }
+}
+
+export function linksDirectory(home: string): string {
+  return path.join(home, 'l')
+}
+
+/** @throws GD_LAYER_NOT_FOUND */
+export async function readLayer(home: string, id: LayerId): Promise<LayerRecord> {
+  const paths = layerPaths(home, id)
+  const [link, lower] = await Promise.all([readLink(paths), readIfThere(paths.lower)])
+  if (link === undefined) throw layerNotFound(id)
+  return { link, lower: lower === undefined || lower === '' ? [] : lower.split(':') }
+}
+
+/** The layer's short name; `undefined` when there is no layer. */
+export function readLink(paths: LayerPaths): Promise<string | undefined> {
+  return readIfThere(paths.link)
+}
+
+export function layerNotFound(id: LayerId): GraphDriverError<'GD_LAYER_NOT_FOUND'> {
+  return new GraphDriverError('GD_LAYER_NOT_FOUND', `overlay2 holds no layer ${id}`, { id })
+}
+
+async function readIfThere(file: string): Promise<string | undefined> {
+  try {
+    return (await readFile(file, 'utf8')).trim()
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT', 'ENOTDIR')) return undefined
+    throw error
+  }
+}

@@ -1,0 +1,45 @@
+import { chmodSync, mkdirSync, statSync } from 'node:fs'
+import path from 'node:path'
+import { TreeWorkers } from '@graphdriver/archive'
+import { type Driver, type DriverHost, GraphDriverError } from '@graphdriver/core'
+import { isSystemError } from '@graphdriver/sys'
+import { reapLayers } from './construction.ts'
+import { Overlay2Driver } from './driver.ts'
+import { examineHost } from './host.ts'
+import { linksDirectory } from './layout.ts'
+import type { Overlay2Options } from './options.ts'
+import { nearestDirectory, reapProbes } from './probe.ts'
+
+/** @throws GD_DRIVER_UNSUPPORTED */
+export async function openOverlay2({ home }: DriverHost<Overlay2Options>): Promise<Driver> {
+  reapProbes(home)
+  const host = await examineHost(nearestDirectory(home))
+  if (!host.supported) {
+    throw new GraphDriverError(
+      'GD_DRIVER_UNSUPPORTED',
+      `overlay2 cannot serve ${home}: ${host.reason}; ${host.hint}`,
+      { driver: 'overlay2', reason: host.code, hint: host.hint },
+    )
+  }
+  mkdirSync(path.dirname(home), { recursive: true, mode: 0o711 })
+  makeDirectory(home, 0o710)
+  makeDirectory(linksDirectory(home), 0o700)
+  const workers = new TreeWorkers()
+  try {
+    await reapLayers(home, workers)
+    return new Overlay2Driver(home, host, workers)
+  } catch (error) {
+    await workers[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+/** Modes are Docker's, and put right where an older version made them wider. */
+function makeDirectory(directory: string, mode: number): void {
+  try {
+    mkdirSync(directory, { mode })
+  } catch (error) {
+    if (!isSystemError(error, 'EEXIST')) throw error
+  }
+  if ((statSync(directory).mode & 0o777) !== mode) chmodSync(directory, mode)
+}
