@@ -1,0 +1,72 @@
+/** Making and deleting layers so that a process may die anywhere in between. */
+import { renameSync } from 'node:fs'
+import type { TreeWorkers } from '@graphdriver/archive'
+import { type CallOptions, GraphDriverError, type LayerId } from '@graphdriver/core'
+import { AT_FDCWD, isSystemError, RENAME, renameat2 } from '@graphdriver/sys'
+import { findLayer, layerDirectory, layerExists, layersDirectory } from './layout.ts'
+import { abandonedScratch, makeScratch, moveToScratch, type Scratch } from './scratch.ts'
+
+export interface Construction extends CallOptions {
+  readonly home: string
+  readonly id: LayerId
+  readonly parent: LayerId | undefined
+}
+
+/** @throws GD_LAYER_NOT_FOUND (the parent), GD_LAYER_EXISTS */
+export async function makeLayer(construction: Construction, workers: TreeWorkers): Promise<void> {
+  const { home, id, parent, signal } = construction
+  signal?.throwIfAborted()
+  const source = parent === undefined ? undefined : findLayer(home, parent)
+  // Said before the copy is made; taking the name says it for certain.
+  if (layerExists(home, id)) throw alreadyThere(id)
+  using scratch = makeScratch(layersDirectory(home), 'layer', 0o755)
+  try {
+    if (source !== undefined) await workers.copy(source, scratch.path, { signal })
+    signal?.throwIfAborted()
+    takeName(scratch.path, home, id)
+  } catch (error) {
+    // What cannot be removed now is reaped when the home is opened again; the first error says more.
+    await workers.remove(scratch.path).catch(() => undefined)
+    throw error
+  }
+}
+
+/** Of two that make the same layer at once, in whatever processes, exactly one succeeds. */
+function takeName(made: string, home: string, id: LayerId): void {
+  const directory = layerDirectory(home, id)
+  try {
+    renameat2(AT_FDCWD, made, AT_FDCWD, directory, RENAME.NOREPLACE)
+  } catch (error) {
+    if (isSystemError(error, 'EEXIST', 'ENOTEMPTY')) throw alreadyThere(id)
+    // NFS and some FUSE filesystems cannot rename so; there two processes are not told apart.
+    if (!isSystemError(error, 'EINVAL', 'ENOSYS')) throw error
+    if (layerExists(home, id)) throw alreadyThere(id)
+    renameSync(made, directory)
+  }
+}
+
+function alreadyThere(id: LayerId): GraphDriverError<'GD_LAYER_EXISTS'> {
+  return new GraphDriverError('GD_LAYER_EXISTS', `vfs already holds a layer ${id}`, { id })
+}
+
+/** Takes a layer out of sight at once. @returns what is left for `discardLayer`, if anything */
+export function hideLayer(home: string, id: LayerId): Scratch | undefined {
+  return moveToScratch(layerDirectory(home, id), 'layer')
+}
+
+/** Deletes a hidden layer. Repeating it after a failure is safe. */
+export async function discardLayer(
+  hidden: Scratch,
+  workers: TreeWorkers,
+  options?: CallOptions,
+): Promise<void> {
+  using held = hidden
+  await workers.remove(held.path, options)
+}
+
+/** Deletes what processes left that died while making or deleting layers. */
+export async function reapLayers(home: string, workers: TreeWorkers): Promise<void> {
+  for (const abandoned of abandonedScratch(layersDirectory(home), 'layer')) {
+    await discardLayer(abandoned, workers)
+  }
+}

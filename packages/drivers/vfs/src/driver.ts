@@ -1,0 +1,163 @@
+import { opendir } from 'node:fs/promises'
+import { naiveDiff, type TreeWorkers } from '@graphdriver/archive'
+import {
+  type CallOptions,
+  type Capabilities,
+  type Change,
+  type CreateOptions,
+  type DiffDriver,
+  type Driver,
+  type GetOptions,
+  isGraphDriverError,
+  type LayerId,
+  type Mount,
+  parseLayerId,
+  type StatusRow,
+  type TarStream,
+} from '@graphdriver/core'
+import { hasCapability, inUserNamespace } from '@graphdriver/sys'
+import { discardLayer, hideLayer, makeLayer, reapLayers } from './construction.ts'
+import type { CopyHost } from './host.ts'
+import { findLayer, layerExists, layersDirectory } from './layout.ts'
+import { checkStorageOptions } from './options.ts'
+
+export class VfsDriver implements Driver {
+  readonly name = 'vfs'
+  readonly home: string
+  readonly capabilities: Capabilities
+  readonly #host: CopyHost
+  readonly #workers: TreeWorkers
+  readonly #diff: DiffDriver
+  /** A layer was hidden and not wholly deleted; the next `remove` does it. */
+  #leftovers = false
+
+  /**
+   * @param home exists, with `dir/` in it
+   * @param workers the driver's own; `cleanup` ends them
+   */
+  constructor(home: string, host: CopyHost, workers: TreeWorkers) {
+    this.home = home
+    this.capabilities = capabilitiesOf(host)
+    this.#host = host
+    this.#workers = workers
+    this.#diff = naiveDiff(this, workers)
+  }
+
+  async create(id: LayerId, { parent, signal, storageOptions }: CreateOptions = {}): Promise<void> {
+    checkStorageOptions(id, storageOptions)
+    await makeLayer({ home: this.home, id, parent, signal }, this.#workers)
+  }
+
+  createReadWrite(id: LayerId, options?: CreateOptions): Promise<void> {
+    return this.create(id, options)
+  }
+
+  async remove(id: LayerId, options?: CallOptions): Promise<void> {
+    options?.signal?.throwIfAborted()
+    await this.#reapLeftovers()
+    const hidden = hideLayer(this.home, id)
+    try {
+      if (hidden !== undefined) await discardLayer(hidden, this.#workers, options)
+    } catch (error) {
+      this.#leftovers = true
+      throw error
+    }
+  }
+
+  /** There is nothing to mount, so nothing to count. */
+  async get(id: LayerId, options?: GetOptions): Promise<Mount> {
+    options?.signal?.throwIfAborted()
+    const path = findLayer(this.home, id)
+    return { id, path, readonly: false, [Symbol.asyncDispose]: () => Promise.resolve() }
+  }
+
+  put(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  async exists(id: LayerId): Promise<boolean> {
+    return layerExists(this.home, id)
+  }
+
+  async *layers(options?: CallOptions): AsyncGenerator<LayerId> {
+    for await (const entry of await opendir(layersDirectory(this.home))) {
+      options?.signal?.throwIfAborted()
+      const id = entry.isDirectory() ? asLayerId(entry.name) : undefined
+      if (id !== undefined) yield id
+    }
+  }
+
+  async status(): Promise<readonly StatusRow[]> {
+    const { backing, reflink } = this.#host
+    return [
+      ['Backing Filesystem', backing],
+      ['Reflink', String(reflink)],
+    ]
+  }
+
+  /** Docker tells nothing of a layer of vfs either. */
+  async metadata(id: LayerId): Promise<Readonly<Record<string, string>>> {
+    findLayer(this.home, id)
+    return {}
+  }
+
+  diff(id: LayerId, parent: LayerId | undefined, options?: CallOptions): TarStream {
+    return this.#diff.diff(id, parent, options)
+  }
+
+  changes(id: LayerId, parent: LayerId | undefined, options?: CallOptions): Promise<readonly Change[]> {
+    return this.#diff.changes(id, parent, options)
+  }
+
+  applyDiff(
+    id: LayerId,
+    parent: LayerId | undefined,
+    tar: TarStream,
+    options?: CallOptions,
+  ): Promise<number> {
+    return this.#diff.applyDiff(id, parent, tar, options)
+  }
+
+  diffSize(id: LayerId, parent: LayerId | undefined, options?: CallOptions): Promise<number> {
+    return this.#diff.diffSize(id, parent, options)
+  }
+
+  async cleanup(): Promise<void> {
+    await this.#workers[Symbol.asyncDispose]()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.cleanup()
+  }
+
+  async #reapLeftovers(): Promise<void> {
+    if (!this.#leftovers) return
+    await reapLayers(this.home, this.#workers)
+    this.#leftovers = false
+  }
+}
+
+function capabilitiesOf({ reflink }: CopyHost): Capabilities {
+  const mapped = inUserNamespace()
+  return {
+    sharing: reflink ? 'extents' : 'none',
+    diff: { native: false, reason: 'a layer of vfs is a whole tree and has to be compared with its parent' },
+    maxDepth: Number.POSITIVE_INFINITY,
+    timestamps: 'nanoseconds',
+    xattrs: 'all',
+    deviceNodes: !mapped && hasCapability('CAP_MKNOD'),
+    ownership: mapped ? 'mapped' : 'any',
+    quota: 'none',
+    mountLabel: false,
+  }
+}
+
+/** Docker takes any name for an id; what is none of ours is nobody's layer here. */
+function asLayerId(name: string): LayerId | undefined {
+  try {
+    return parseLayerId(name)
+  } catch (error) {
+    if (isGraphDriverError(error, 'GD_INVALID_ID')) return undefined
+    throw error
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * Directories that are being filled or emptied, and that nobody may take for anything else meanwhile.
+ *
+ * Each is locked (flock(2)) for as long as its owner works on it. The kernel drops the lock when the owner dies,
+ * however it dies and in whichever pid namespace, so an unlocked one is garbage and anybody may reap it. Names begin
+ * with a dot, which no layer id does, and Docker ignores them.
+ */
+import { randomBytes } from 'node:crypto'
+import { chmodSync, closeSync, fstatSync, mkdirSync, readdirSync, renameSync } from 'node:fs'
+import path from 'node:path'
+import { AT_FDCWD, flock, isSystemError, lstatx, O, openat } from '@graphdriver/sys'
+
+/** A directory under lock. Disposing it drops the lock; whoever holds it also removes or renames it. */
+export interface Scratch extends Disposable {
+  readonly path: string
+}
+
+/** What the directory is for: a layer coming or going, or a trial of what the host can do. */
+export type Purpose = 'layer' | 'probe'
+
+const attempts = 16
+
+/** Makes a locked directory in `parent`; the umask does not apply to `mode`. */
+export function makeScratch(parent: string, purpose: Purpose, mode: number): Scratch {
+  for (let attempt = 1; ; attempt++) {
+    const directory = freshName(parent, purpose)
+    mkdirSync(directory, { mode })
+    const made = lock(directory)
+    if (made !== undefined) {
+      chmodSync(directory, mode)
+      return made
+    }
+    // Between the two calls a reaper took it for garbage.
+    if (attempt === attempts) throw new Error(`${directory}: other processes keep removing it`)
+  }
+}
+
+/**
+ * Renames a directory to a scratch name beside it, so that it is gone from its place at once.
+ *
+ * @returns `undefined` when there was none, or when a reaper was faster and deletes it
+ */
+export function moveToScratch(directory: string, purpose: Purpose): Scratch | undefined {
+  const target = freshName(path.dirname(directory), purpose)
+  try {
+    renameSync(directory, target)
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT', 'ENOTDIR')) return undefined
+    throw error
+  }
+  return lock(target)
+}
+
+/** The scratch directories in `parent` whose owners are dead, each under the caller's lock for its turn. */
+export function* abandonedScratch(parent: string, purpose: Purpose): Generator<Scratch> {
+  for (const name of namesIn(parent)) {
+    if (!name.startsWith(prefixOf(purpose))) continue
+    using abandoned = lock(path.join(parent, name))
+    if (abandoned !== undefined) yield abandoned
+  }
+}
+
+function prefixOf(purpose: Purpose): string {
+  return `.graphdriver-${purpose}-`
+}
+
+function freshName(parent: string, purpose: Purpose): string {
+  return path.join(parent, `${prefixOf(purpose)}${randomBytes(8).toString('hex')}`)
+}
+
+function namesIn(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory)
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT', 'ENOTDIR', 'EACCES')) return []
+    throw error
+  }
+}
+
+/** `undefined` when somebody else holds it, or when it is no longer what the path names. */
+function lock(directory: string): Scratch | undefined {
+  let fd: number
+  try {
+    fd = openat(AT_FDCWD, directory, O.RDONLY | O.DIRECTORY | O.NOFOLLOW)
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES')) return undefined
+    throw error
+  }
+  let held = false
+  const release = (): void => {
+    if (held) closeSync(fd)
+    held = false
+  }
+  try {
+    held = flock(fd, 'exclusive', { nonblocking: true }) && isStill(directory, fd)
+  } finally {
+    if (!held) closeSync(fd)
+  }
+  return held ? { path: directory, [Symbol.dispose]: release } : undefined
+}
+
+function isStill(directory: string, fd: number): boolean {
+  try {
+    return lstatx(directory).ino === fstatSync(fd, { bigint: true }).ino
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return false
+    throw error
+  }
+}
