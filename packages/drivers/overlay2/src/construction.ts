@@ -10,7 +10,7 @@ import path from 'node:path'
 import type { TreeWorkers } from '@graphdriver/archive'
 import { type CallOptions, GraphDriverError, type LayerId } from '@graphdriver/core'
 import { AT_FDCWD, isSystemError, RENAME, renameat2, unmountTree } from '@graphdriver/sys'
-import { layerPaths, pathsIn, readLayer, readLink } from './layout.ts'
+import { layerPaths, type LayerRecord, pathsIn, readLayer, readLink } from './layout.ts'
 import { ensureLink, randomLink, removeLink } from './links.ts'
 import { abandonedScratch, makeScratch, moveToScratch, type Scratch } from './scratch.ts'
 
@@ -24,25 +24,33 @@ export interface Construction {
 
 /** @throws GD_LAYER_NOT_FOUND (the parent), GD_LAYER_EXISTS, GD_MAX_DEPTH */
 export async function makeLayer(construction: Construction, workers: TreeWorkers): Promise<void> {
-  const { home, id, parent, signal } = construction
+  const { home, id, parent } = construction
   refuseReserved(id)
   const lower = parent === undefined ? [] : await lowerOf(construction, parent)
   const link = randomLink()
+  await makeDirectoryOf(construction, { link, lower }, workers)
+  try {
+    await ensureLink(home, id, link)
+  } catch (error) {
+    for (const hidden of hideLayer(home, id)) await discardLayer(home, hidden, workers)
+    throw error
+  }
+}
+
+async function makeDirectoryOf(
+  { home, id, parent, signal }: Construction,
+  record: LayerRecord,
+  workers: TreeWorkers,
+): Promise<void> {
   using scratch = makeScratch(home, 'layer', 0o710)
   try {
-    await fill(scratch.path, link, lower)
+    await fill(scratch.path, record)
     signal?.throwIfAborted()
     if (parent !== undefined) await markCommitted(home, parent)
     takeName(scratch.path, home, id)
   } catch (error) {
     // What cannot be removed now is reaped when the home is opened again; the first error says more.
     await workers.remove(scratch.path).catch(() => undefined)
-    throw error
-  }
-  try {
-    await ensureLink(home, id, link)
-  } catch (error) {
-    await deleteLayer(home, id, workers)
     throw error
   }
 }
@@ -63,7 +71,7 @@ async function lowerOf(construction: Construction, parent: LayerId): Promise<rea
   return [`l/${link}`, ...lower]
 }
 
-async function fill(directory: string, link: string, lower: readonly string[]): Promise<void> {
+async function fill(directory: string, { link, lower }: LayerRecord): Promise<void> {
   const paths = pathsIn(directory)
   await makeDirectory(paths.diff, 0o755)
   await writeDurably(paths.link, link)
@@ -137,10 +145,6 @@ export async function discardLayer(
   const link = await readLink(pathsIn(held.path))
   if (link !== undefined) await removeLink(home, link)
   await workers.remove(held.path, options)
-}
-
-async function deleteLayer(home: string, id: LayerId, workers: TreeWorkers): Promise<void> {
-  for (const hidden of hideLayer(home, id)) await discardLayer(home, hidden, workers)
 }
 
 /** Deletes what processes left that died while making or deleting layers. */

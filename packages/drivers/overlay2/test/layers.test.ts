@@ -19,7 +19,7 @@ const kinds: readonly FilesystemKind[] = ['ext4', 'xfs', 'btrfs', 'tmpfs']
 describe.each(kinds)('overlay2 on %s', (kind) => {
   const skipped = missing(kind)
 
-  describe.skipIf(skipped !== undefined)(skipped ?? 'as root', () => {
+  describe.skipIf(skipped !== undefined)(`${skipped ?? 'as root'}`, () => {
     test('an empty layer is an empty directory of root’s with mode 0755', async () => {
       await using place = await openOn(kind)
       await place.driver.create(id('empty'))

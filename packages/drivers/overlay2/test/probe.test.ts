@@ -1,0 +1,95 @@
+import { existsSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs'
+import path from 'node:path'
+import { mount, readMountTable, umount } from '@graphdriver/sys'
+import { filesystem } from '@tooling/lab'
+import { describe, expect, test } from 'vitest'
+import overlay2 from '../src/index.ts'
+import { makeScratch } from '../src/scratch.ts'
+import { homeOf, missing, openAt } from './open.ts'
+
+const skipped = missing('tmpfs')
+
+function probeAt(root: string): ReturnType<typeof overlay2.probe> {
+  return overlay2.probe({ root, home: homeOf(root), options: overlay2.parse({}) })
+}
+
+describe.skipIf(skipped !== undefined)(`overlay2 probes (${skipped ?? 'as root'})`, () => {
+  test('a yes names the filesystem and leaves nothing, not even the root', async () => {
+    await using volume = await filesystem('tmpfs', { sizeMiB: 64 })
+    const mounts = readMountTable().length
+    const root = path.join(volume.path, 'not', 'there', 'yet')
+    expect(await probeAt(root)).toMatchObject({ supported: true, notes: ['layers on tmpfs'] })
+    expect(readdirSync(volume.path)).toEqual([])
+    expect(readMountTable()).toHaveLength(mounts)
+  })
+
+  test('a root on an overlay is refused, naming it and the remedy', async () => {
+    await using volume = await filesystem('tmpfs', { sizeMiB: 64 })
+    for (const name of ['lower', 'upper', 'work', 'merged']) mkdirSync(path.join(volume.path, name))
+    const at = (name: string): string => path.join(volume.path, name)
+    const data = `lowerdir=${at('lower')},upperdir=${at('upper')},workdir=${at('work')}`
+    mount({ source: 'overlay', target: at('merged'), type: 'overlay', data })
+    try {
+      const answer = await probeAt(at('merged'))
+      expect(answer).toMatchObject({ supported: false, code: 'backing-filesystem' })
+      expect(answer.supported || answer.reason).toMatch(/overlayfs/)
+      expect(answer.supported || answer.hint).toMatch(/ext4/)
+      await expect(openAt(at('merged'))).rejects.toMatchObject({
+        code: 'GD_DRIVER_UNSUPPORTED',
+        details: { driver: 'overlay2', reason: 'backing-filesystem' },
+      })
+      expect(readdirSync(at('merged'))).toEqual([])
+    } finally {
+      umount(at('merged'))
+    }
+  })
+
+  test('an xfs without d_type is refused, with the mkfs that makes one', async ({ skip }) => {
+    const lacking = missing('xfs')
+    skip(lacking !== undefined, lacking)
+    let volume: Awaited<ReturnType<typeof filesystem>>
+    try {
+      volume = await filesystem('xfs', { sizeMiB: 512, mkfsOptions: ['-n', 'ftype=0', '-m', 'crc=0'] })
+    } catch (error) {
+      skip(`mkfs.xfs or the kernel refuses ftype=0: ${String(error).split('\n')[0] ?? ''}`)
+      return
+    }
+    await using _ = volume
+    expect(await probeAt(volume.path)).toMatchObject({
+      supported: false,
+      code: 'no-d-type',
+      hint: expect.stringContaining('ftype=1'),
+    })
+    expect(readdirSync(volume.path)).toEqual([])
+  })
+
+  test('a root that cannot be written is refused', async () => {
+    await using volume = await filesystem('tmpfs', { sizeMiB: 64, mountOptions: ['ro'] })
+    expect(await probeAt(volume.path)).toMatchObject({ supported: false, code: 'not-writable' })
+  })
+
+  test('what a killed probe left is removed by the next, mount and all, wherever it stood', async () => {
+    await using volume = await filesystem('tmpfs', { sizeMiB: 64 })
+    const root = path.join(volume.path, 'root')
+    for (const place of [volume.path, homeOf(root)]) {
+      mkdirSync(place, { recursive: true })
+      using dead = makeScratch(place, 'probe', 0o700)
+      for (const name of ['top', 'bottom', 'merged']) mkdirSync(path.join(dead.path, name))
+      const at = (name: string): string => path.join(dead.path, name)
+      const data = `lowerdir=${at('top')}:${at('bottom')}`
+      mount({ source: 'overlay', target: at('merged'), type: 'overlay', data })
+    }
+    expect(await probeAt(root)).toMatchObject({ supported: true })
+    expect(readdirSync(volume.path)).toEqual(['root'])
+    expect(readdirSync(homeOf(root))).toEqual([])
+    expect(readMountTable().filter((entry) => entry.target.startsWith(`${volume.path}/`))).toEqual([])
+  })
+
+  test('a link that only looks like a probe’s directory is not followed', async () => {
+    await using volume = await filesystem('tmpfs', { sizeMiB: 64 })
+    mkdirSync(path.join(volume.path, 'precious'))
+    symlinkSync('precious', path.join(volume.path, '.graphdriver-probe-0000000000000000'))
+    await probeAt(volume.path)
+    expect(existsSync(path.join(volume.path, 'precious'))).toBe(true)
+  })
+})
