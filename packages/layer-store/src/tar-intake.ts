@@ -1,5 +1,5 @@
 import { createHash, type Hash } from 'node:crypto'
-import { splitTar } from '@graphdriver/archive'
+import { TarSplitter } from '@graphdriver/archive'
 import { type DiffId, parseDiffId, type TarStream } from '@graphdriver/core'
 import { RecipeFile } from './recipe-file.ts'
 import { TarSource } from './tar-source.ts'
@@ -24,7 +24,7 @@ export interface Intake {
 export async function takeIn(tar: TarStream, options: IntakeOptions): Promise<Intake> {
   const hash = createHash('sha256')
   await using recipe = await RecipeFile.create(options.recipe)
-  await using source = new TarSource(splitTar(hashed(tar, hash, recipe), recipe), options.signal)
+  await using source = new TarSource(noted(tar, hash, recipe), options.signal)
   const diffSize = await applied(source, options)
   await source.drain()
   await recipe.finish()
@@ -40,15 +40,18 @@ async function applied(source: TarSource, options: IntakeOptions): Promise<numbe
   }
 }
 
-async function* hashed(
+async function* noted(
   tar: TarStream,
   hash: Hash,
   recipe: RecipeFile,
-): TarStream & AsyncGenerator<Uint8Array> {
+): AsyncGenerator<Uint8Array, void, void> {
+  const splitter = new TarSplitter((lines) => recipe.write(lines))
   for await (const chunk of tar) {
     // The recipe is small beside the layer, but must not pile up in memory when the disk is slower than the source.
     await recipe.ready()
     hash.update(chunk)
+    splitter.push(chunk)
     yield chunk
   }
+  splitter.finish()
 }
