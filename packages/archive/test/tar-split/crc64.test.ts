@@ -1,0 +1,35 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { Crc64 } from '../../src/index.ts'
+
+/** The definition, bit by bit. */
+function reference(bytes: Uint8Array): string {
+  let crc = 2n ** 64n - 1n
+  for (const byte of bytes) {
+    crc ^= BigInt(byte)
+    for (let bit = 0; bit < 8; bit++) crc = (crc & 1n) === 1n ? (crc >> 1n) ^ 0xd800000000000000n : crc >> 1n
+  }
+  return (crc ^ (2n ** 64n - 1n)).toString(16).padStart(16, '0')
+}
+
+function crc64(...pieces: readonly Uint8Array[]): string {
+  const crc = new Crc64()
+  for (const piece of pieces) crc.update(piece)
+  return crc.digest().toString('hex')
+}
+
+test('the checksum of tar-split is that of Go', () => {
+  expect(crc64(Buffer.from('hi\n'))).toBe('6149981000000000')
+  expect(crc64()).toBe('0000000000000000')
+  expect(crc64(Buffer.from('a'))).toBe('3420000000000000')
+})
+
+test('any bytes, in any pieces, at any alignment', () => {
+  const bytes = fc.uint8Array({ maxLength: 2000 })
+  fc.assert(
+    fc.property(bytes, fc.nat(7), fc.nat(2000), (content, shift, cut) => {
+      const moved = Buffer.concat([Buffer.alloc(shift), content]).subarray(shift)
+      expect(crc64(moved.subarray(0, cut), moved.subarray(cut))).toBe(reference(content))
+    }),
+  )
+})
