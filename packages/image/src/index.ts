@@ -1,0 +1,29 @@
+export { acceptedFormats } from './invalid-image.ts'
+export { type BundleOptions, type UserNamespaceMaps, writeBundle } from './bundle.ts'
+export {
+  type ContainerConfig,
+  type HistoryEntry,
+  type ImageConfig,
+  parseImageConfig,
+} from './image-config.ts'
+export type { ImageSource, SourceImage, SourceLayer } from './image-source.ts'
+export { type ImageStore, type ImageStoreOptions, openImageStore, type SkippedImage } from './image-store.ts'
+export type { Image } from './image.ts'
+export { type LoadedImage, loadImages, type LoadImagesOptions, type LoadTarget } from './load-images.ts'
+export type { LoadProgress, ProgressListener } from './load-progress.ts'
+export { openImageSource, type OpenImageSourceOptions } from './open-image-source.ts'
+export { formatPlatform, hostPlatform, type Platform } from './platform.ts'
+export { processArguments } from './process-arguments.ts'
+export { type ProcessUser, processUser } from './process-user.ts'
+export { openReferenceStore, type ReferenceStore, type ReferenceStoreOptions } from './reference-store.ts'
+export { parseReference, type Reference } from './reference.ts'
+export type {
+  DeviceRule,
+  IdMapping,
+  NamespaceType,
+  RuntimeLinux,
+  RuntimeMount,
+  RuntimeProcess,
+  RuntimeSpec,
+  RuntimeUser,
+} from './runtime-spec.ts'
