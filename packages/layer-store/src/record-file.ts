@@ -10,12 +10,13 @@ export async function writeRecordFile(directory: string, name: string, content: 
   await file.sync()
 }
 
-/** The file without surrounding white space; `undefined` when there is no such file. */
+/** The file without surrounding white space; `undefined` when nothing has its name, empty for what is no file. */
 export async function readRecordFile(directory: string, name: string): Promise<string | undefined> {
   try {
     return (await readFile(path.join(directory, name), 'utf8')).trim()
   } catch (error) {
     if (isSystemError(error, 'ENOENT', 'ENOTDIR')) return undefined
+    if (isSystemError(error, 'EISDIR')) return ''
     throw error
   }
 }

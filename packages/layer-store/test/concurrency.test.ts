@@ -74,7 +74,7 @@ for (const { name, definition, skipped, reason } of await candidates()) {
       const store = await root.store()
       const below = await store.register(stream(base), undefined)
       const failing = async function* (): AsyncGenerator<Uint8Array> {
-        yield* stream(numbered(1).subarray(0, 600))
+        yield* stream(numbered(1).subarray(0, 515))
         await below.release()
       }
       await expect(store.register(failing(), below.chainId)).rejects.toMatchObject({

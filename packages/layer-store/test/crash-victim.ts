@@ -1,5 +1,5 @@
 /**
- * A process of its own that registers a layer, or makes and releases a writable one, and kills itself at a point:
+ * A process of its own that registers a layer, deletes it again, or makes and releases a writable one, and kills itself at a point:
  * `bytes:N` after N bytes of the tar, `call:N` before the Nth call that changes the filesystem on the main thread.
  * Prints `survived` if it never got there.
  */
@@ -39,6 +39,8 @@ const { diffIdOf } = await import('./tar-file.ts')
 const data = new DataRoot(driverName === 'vfs' ? vfs : overlay2, root)
 const store = await data.store({ durability: 'safe' })
 const base = parseChainId(diffIdOf(crashBase))
+// Held, so that it is not deleted with the layer above it.
+const held = await store.get(base)
 armed = true
 
 async function* dying(bytes: Buffer): AsyncGenerator<Uint8Array> {
@@ -59,5 +61,5 @@ if (action === 'register') {
   const rw = await store.createRWLayer('container', base, { init: dockerInitLayer })
   await rw.release()
 }
-process.stdout.write('survived\n')
+process.stdout.write(held.depth === 1 ? 'survived\n' : 'lost its base\n')
 process.exit(0)

@@ -84,13 +84,15 @@ for (const { name, definition, skipped, reason } of await candidates()) {
       async (action) => {
         let died = true
         let step = 0
+        // The steps are the store's own; those of one driver show them all.
+        const stride = name === 'vfs' ? 1 : 4
         while (died) {
-          died = await kill(action, `call:${++step}`)
+          died = await kill(action, `call:${(step += stride)}`)
           await examine()
+          // Back to the base alone, which is held, for the next round.
           const store = await root.store()
-          // Back to the base alone, for the next round.
-          if (store.has(layerId)) await (await store.get(layerId)).release()
-          if (!store.has(baseId)) await store.register(stream(crashBase), undefined)
+          await store.get(baseId)
+          await (await store.get(layerId)).release()
         }
         expect(step).toBeGreaterThan(10)
       },

@@ -1,5 +1,5 @@
 /** A data root of its own for a test, with a real driver, undone whatever happens. */
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { type Driver, type DriverDefinition, hostOf, type LayerId, probeDriver } from '@graphdriver/core'
@@ -73,7 +73,7 @@ export class DataRoot implements AsyncDisposable {
   /** Names of everything unfinished: transactions and removals. */
   leftovers(): readonly string[] {
     const names = (directory: string): readonly string[] =>
-      existsSync(directory) ? readdirSync(directory) : []
+      statSync(directory, { throwIfNoEntry: false })?.isDirectory() === true ? readdirSync(directory) : []
     const removals = names(path.join(this.layerdb, 'sha256')).filter((name) => name.length > 64)
     return [...names(path.join(this.layerdb, 'tmp')), ...removals]
   }
