@@ -1,0 +1,182 @@
+import { randomBytes } from 'node:crypto'
+import { gzipSync, zstdCompressSync } from 'node:zlib'
+import { describe, expect, it } from 'vitest'
+import { compress, decompress, detectCompression } from '../src/index.ts'
+import { inChunks } from './support/raw-tar.ts'
+
+async function bytesOf(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const chunks: Uint8Array[] = []
+  for await (const chunk of stream) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}
+
+const content = Buffer.concat([randomBytes(300_000), Buffer.alloc(3_000_000, 'abc'), randomBytes(1000)])
+const empty = Buffer.alloc(0)
+
+const skippable = (body: string): Buffer => {
+  const frame = Buffer.alloc(8 + body.length)
+  frame.writeUInt32LE(0x184d2a53, 0)
+  frame.writeUInt32LE(body.length, 4)
+  frame.write(body, 8)
+  return frame
+}
+
+const formats = { gzip: gzipSync, zstd: zstdCompressSync } as const
+
+describe('compression', () => {
+  it('is told by its magic number', () => {
+    expect(detectCompression(gzipSync('x'))).toBe('gzip')
+    expect(detectCompression(zstdCompressSync('x'))).toBe('zstd')
+    expect(detectCompression(skippable('x'))).toBe('zstd')
+    expect(detectCompression(Buffer.from('BZh91AY'))).toBe('bzip2')
+    expect(detectCompression(Buffer.from('\xfd7zXZ\0', 'latin1'))).toBe('xz')
+    expect(detectCompression(Buffer.alloc(512))).toBe('none')
+    expect(detectCompression(Buffer.from([0x1f, 0x8b]))).toBe('none')
+    expect(detectCompression(empty)).toBe('none')
+  })
+
+  it('passes what is not compressed, and what is empty', async () => {
+    expect((await bytesOf(decompress(inChunks(content, 3)))).equals(content)).toBe(true)
+    expect(await bytesOf(decompress(inChunks(empty)))).toEqual(empty)
+    expect(await bytesOf(decompress(inChunks(Buffer.from([0x1f]))))).toEqual(Buffer.from([0x1f]))
+  })
+
+  describe.each(Object.entries(formats))('%s', (format, pack) => {
+    const packed = pack(content)
+
+    it.each([1, 7, 65_536, 10_000_000])('is undone in chunks of %i bytes', async (size) => {
+      const small = size < 10 ? pack(content.subarray(0, 20_000)) : packed
+      const expected = size < 10 ? content.subarray(0, 20_000) : content
+      expect((await bytesOf(decompress(inChunks(small, size)))).equals(expected)).toBe(true)
+    })
+
+    it.each([1, 1000, 10_000_000])('joins several members, in chunks of %i bytes', async (size) => {
+      const parts = [content.subarray(0, 5000), empty, Buffer.from('x'), content.subarray(0, 9000)]
+      const joined = Buffer.concat(parts.map((part) => pack(part)))
+      const found = await bytesOf(decompress(inChunks(joined, size)))
+      expect(found.equals(Buffer.concat(parts))).toBe(true)
+    })
+
+    it('refuses a truncated stream wherever it is cut', async () => {
+      const short = pack(content.subarray(0, 2000))
+      for (let length = 6; length < short.length; length += 97) {
+        await expect(bytesOf(decompress(inChunks(short.subarray(0, length))))).rejects.toMatchObject({
+          code: 'GD_COMPRESSION_INVALID',
+          details: { format },
+        })
+      }
+    })
+
+    it('refuses damage, and what follows and is no member', async () => {
+      const damaged = Buffer.from(packed)
+      damaged[packed.length >> 1] = (damaged[packed.length >> 1] ?? 0) ^ 0xff
+      const followed = Buffer.concat([packed, Buffer.from('this is not part of it')])
+      for (const bytes of [followed, ...(format === 'gzip' ? [damaged] : [])]) {
+        await expect(bytesOf(decompress(inChunks(bytes)))).rejects.toMatchObject({
+          code: 'GD_COMPRESSION_INVALID',
+          cause: expect.any(Error),
+        })
+      }
+    })
+
+    it('passes on what the source throws, untouched', async () => {
+      const failure = new Error('connection lost')
+      const failing = (async function* () {
+        yield packed.subarray(0, 1000)
+        throw failure
+      })()
+      await expect(bytesOf(decompress(failing))).rejects.toBe(failure)
+    })
+
+    it('leaves the source when the reader leaves, and reads no further ahead than it must', async () => {
+      let read = 0
+      let left = false
+      const member = pack(randomBytes(100_000))
+      const source = (async function* () {
+        try {
+          for (;;) {
+            read++
+            yield member
+          }
+        } finally {
+          left = true
+        }
+      })()
+      let got = 0
+      for await (const chunk of decompress(source)) {
+        got += chunk.length
+        if (got > 20_000_000) break
+      }
+      await new Promise((resolve) => setImmediate(resolve))
+      expect(left).toBe(true)
+      expect(read).toBeLessThan(240)
+    })
+
+    it('stops when it is aborted', async () => {
+      const controller = new AbortController()
+      const source = (async function* () {
+        for (;;) yield pack(Buffer.alloc(1_000_000, 'x'))
+      })()
+      const reading = (async () => {
+        for await (const _chunk of decompress(source, { signal: controller.signal }))
+          controller.abort('enough')
+      })()
+      await expect(reading).rejects.toBe('enough')
+    })
+
+    it('comes back from compress, with a level', async () => {
+      const name = format === 'gzip' ? 'gzip' : 'zstd'
+      const fast = await bytesOf(compress(inChunks(content), name, { level: 1 }))
+      const best = await bytesOf(compress(inChunks(content), name, { level: 9 }))
+      expect(detectCompression(fast)).toBe(format)
+      expect(best.length).toBeLessThanOrEqual(fast.length)
+      expect((await bytesOf(decompress(inChunks(best)))).equals(content)).toBe(true)
+    })
+  })
+
+  it('finds damage under a zstd checksum', async () => {
+    const packed = await bytesOf(compress(inChunks(content), 'zstd'))
+    packed[packed.length - 1] = (packed.at(-1) ?? 0) ^ 1
+    await expect(bytesOf(decompress(inChunks(packed)))).rejects.toMatchObject({
+      code: 'GD_COMPRESSION_INVALID',
+    })
+  })
+
+  it.each([1, 5, 1_000_000])('passes over skippable zstd frames, in chunks of %i bytes', async (size) => {
+    const frame = zstdCompressSync(Buffer.from('content'))
+    const joined = Buffer.concat([
+      skippable('a'),
+      frame,
+      skippable('bcd'),
+      skippable(''),
+      frame,
+      skippable('e'),
+    ])
+    expect((await bytesOf(decompress(inChunks(joined, size)))).toString()).toBe('contentcontent')
+  })
+
+  it('takes zeros after gzip for padding', async () => {
+    const padded = Buffer.concat([gzipSync(content), Buffer.alloc(512)])
+    expect((await bytesOf(decompress(inChunks(padded)))).equals(content)).toBe(true)
+  })
+
+  it.each(['BZh91AY&SY', '\xfd7zXZ\0\0\x04'])(
+    'refuses bzip2 and xz with the remedy, leaving the source',
+    async (head) => {
+      let left = false
+      const source = (async function* () {
+        try {
+          yield Buffer.from(head, 'latin1')
+          yield Buffer.alloc(10)
+        } finally {
+          left = true
+        }
+      })()
+      await expect(bytesOf(decompress(source))).rejects.toMatchObject({
+        code: 'GD_COMPRESSION_INVALID',
+        message: expect.stringContaining('recompress with gzip or zstd'),
+      })
+      expect(left).toBe(true)
+    },
+  )
+})

@@ -1,0 +1,80 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { need, temporaryDirectory } from '@tooling/lab'
+import { expect, test } from 'vitest'
+import { removeTree } from '../../src/tree/remove.ts'
+import { latin1Path, makeSample, never } from './sample.ts'
+
+test('a tree is removed with everything in it, and nothing that it links to', async () => {
+  await using scratch = await temporaryDirectory()
+  const [tree, outside] = [`${scratch.path}/tree`, `${scratch.path}/outside`]
+  for (const root of [tree, outside]) mkdirSync(root)
+  makeSample(tree)
+  writeFileSync(latin1Path(tree, '\xff'), '')
+  writeFileSync(`${outside}/kept`, '')
+  symlinkSync(outside, `${tree}/link`)
+  symlinkSync(outside, `${tree}/dir1/link`)
+  removeTree(tree, never)
+  expect(readdirSync(scratch.path)).toEqual(['outside'])
+  expect(readdirSync(outside)).toEqual(['kept'])
+})
+
+test('what is not there is removed already; a file or a symlink goes by itself', async () => {
+  await using scratch = await temporaryDirectory()
+  removeTree(`${scratch.path}/missing`, never)
+  removeTree(`${scratch.path}/missing/below`, never)
+  writeFileSync(`${scratch.path}/file`, '')
+  symlinkSync(scratch.path, `${scratch.path}/link`)
+  removeTree(`${scratch.path}/link`, never)
+  removeTree(`${scratch.path}/file/below`, never)
+  expect(readdirSync(scratch.path)).toEqual(['file'])
+  removeTree(`${scratch.path}/file`, never)
+  expect(readdirSync(scratch.path)).toEqual([])
+})
+
+test('a tree deeper than any path can be is removed', async () => {
+  await using scratch = await temporaryDirectory()
+  const name = 'd'.repeat(200)
+  // 60 levels of 200 bytes: three times PATH_MAX.
+  execFileSync(
+    'sh',
+    ['-c', `for i in $(seq 60); do mkdir ${name} && cd ${name} && : > file || exit 1; done`],
+    {
+      cwd: scratch.path,
+    },
+  )
+  const before = readdirSync('/proc/self/fd').length
+  removeTree(`${scratch.path}/${name}`, never)
+  expect(readdirSync(scratch.path)).toEqual([])
+  expect(readdirSync('/proc/self/fd')).toHaveLength(before)
+})
+
+test('a mount point inside stops it (needs root)', async ({ skip }) => {
+  const missing = need({ root: true })
+  skip(missing !== undefined, missing)
+  await using scratch = await temporaryDirectory()
+  const mount = `${scratch.path}/tree/mount`
+  mkdirSync(mount, { recursive: true })
+  execFileSync('mount', ['-t', 'tmpfs', 'gd-remove-test', mount])
+  try {
+    expect(() => removeTree(`${scratch.path}/tree`, never)).toThrow('EBUSY')
+  } finally {
+    execFileSync('umount', [mount])
+  }
+  removeTree(`${scratch.path}/tree`, never)
+  expect(existsSync(`${scratch.path}/tree`)).toBe(false)
+})
+
+test('giving up leaves the rest, to be removed later', async () => {
+  await using scratch = await temporaryDirectory()
+  const tree = `${scratch.path}/tree`
+  mkdirSync(tree)
+  makeSample(tree)
+  const giveUp = (): void => {
+    throw new Error('given up')
+  }
+  expect(() => removeTree(tree, giveUp)).toThrow('given up')
+  expect(existsSync(tree)).toBe(true)
+  removeTree(tree, never)
+  expect(existsSync(tree)).toBe(false)
+})
