@@ -15,6 +15,7 @@ function apply(root: string, whiteouts: WhiteoutMode, ...entries: readonly RawEn
   return workers.apply(root, inChunks(rawTar(...entries)), { whiteouts })
 }
 
+const words = (text: string): readonly string[] => text.split(' ')
 const named = (...names: readonly string[]): readonly RawEntry[] => names.map((name) => ({ name }))
 
 describe.skipIf(!isRoot)('whiteouts in a merged tree (needs root)', () => {
@@ -23,8 +24,8 @@ describe.skipIf(!isRoot)('whiteouts in a merged tree (needs root)', () => {
     const root = dir.directory('root')
     const layer = (...names: readonly string[]) => apply(root, 'remove', ...named(...names))
     await layer(
-      ...['.baz', 'bar/', 'bar/bax', 'bar/bay/', 'baz', 'foo/', 'foo/.abc', 'foo/.bcd/', 'foo/.bcd/a'],
-      ...['foo/cde/', 'foo/cde/def', 'foo/cde/efg', 'foo/fgh', 'foobar'],
+      ...words('.baz bar/ bar/bax bar/bay/ baz foo/ foo/.abc foo/.bcd/ foo/.bcd/a'),
+      ...words('foo/cde/ foo/cde/def foo/cde/efg foo/fgh foobar'),
     )
     await layer('.bay', '.wh.baz', 'foo/', 'foo/.bce', 'foo/.wh..wh..opq', 'foo/cde/', 'foo/cde/efg')
     const second = [
@@ -170,7 +171,10 @@ describe.skipIf(!isRoot)('whiteouts for overlayfs (needs root)', () => {
     const result = await apply(
       root,
       overlay,
-      ...[{ name: 'x', data: '123' }, { name: '.wh.x' }, { name: '.wh.y' }, { name: 'y', data: '45' }],
+      { name: 'x', data: '123' },
+      { name: '.wh.x' },
+      { name: '.wh.y' },
+      { name: 'y', data: '45' },
       ...named('z/', 'z/in', '.wh.z', '.wh.x'),
     )
     expect(listTree(root)).toEqual(['x', 'y', 'z'])

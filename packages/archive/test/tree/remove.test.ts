@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { AT_FDCWD, mkdirat, O, openat } from '@graphdriver/sys'
 import { need, temporaryDirectory } from '@tooling/lab'
 import { expect, test } from 'vitest'
 import { removeTree } from '../../src/tree/remove.ts'
@@ -35,16 +36,19 @@ test('what is not there is removed already; a file or a symlink goes by itself',
 test('a tree deeper than any path can be is removed', async () => {
   await using scratch = await temporaryDirectory()
   const name = 'd'.repeat(200)
+  let fd = openat(AT_FDCWD, scratch.path, O.DIRECTORY)
   // 60 levels of 200 bytes: three times PATH_MAX.
-  execFileSync(
-    'sh',
-    ['-c', `for i in $(seq 60); do mkdir ${name} && cd ${name} && : > file || exit 1; done`],
-    {
-      cwd: scratch.path,
-    },
-  )
+  for (let level = 0; level < 60; level++) {
+    mkdirat(fd, name, 0o755)
+    mkdirat(fd, 'sibling', 0o755)
+    const next = openat(fd, name, O.DIRECTORY)
+    closeSync(fd)
+    fd = next
+  }
+  closeSync(fd)
   const before = readdirSync('/proc/self/fd').length
   removeTree(`${scratch.path}/${name}`, never)
+  removeTree(`${scratch.path}/sibling`, never)
   expect(readdirSync(scratch.path)).toEqual([])
   expect(readdirSync('/proc/self/fd')).toHaveLength(before)
 })
