@@ -24,9 +24,19 @@ export function describeContent(head: Uint8Array): string {
   const known = magics.find(([magic]) => hex.startsWith(magic))
   if (known !== undefined) return known[1]
   if (head.every((byte) => byte === 0)) return 'all zeros'
-  const isText = head.every((byte) => byte >= 0x20 || (byte >= 0x09 && byte <= 0x0d))
-  if (!isText) return 'data in a format not known here'
-  return /^\s*[[{]/.test(Buffer.from(head).toString('latin1')) ? 'a JSON document' : 'a text file'
+  const text = textOf(head)
+  if (text === undefined) return 'data in a format not known here'
+  return /^\s*[[{]/.test(text) ? 'a JSON document' : 'a text file'
+}
+
+/** UTF-8 without control characters but white space; the last character may be cut. */
+function textOf(head: Uint8Array): string | undefined {
+  if (!head.every((byte) => byte >= 0x20 || (byte >= 0x09 && byte <= 0x0d))) return undefined
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(head, { stream: true })
+  } catch {
+    return undefined
+  }
 }
 
 const checksumStart = 148
