@@ -137,9 +137,10 @@ class DirectoryImageStore implements ImageStore {
     return held.image
   }
 
-  find(word: string, references?: ReferenceStore): Promise<Image> {
+  async find(word: string, references?: ReferenceStore): Promise<Image> {
     const id = findImage(word, Array.from(this.#images.keys()), references)
-    return id === undefined ? Promise.reject(notFound(word)) : this.get(id)
+    if (id === undefined) throw notFound(word)
+    return this.get(id)
   }
 
   list(): readonly Image[] {
