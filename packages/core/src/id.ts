@@ -9,7 +9,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { GraphDriverError } from './error.ts'
 
 declare const kind: unique symbol
-type Branded<Name extends string> = string & { readonly [kind]: Name }
+type Branded<Name extends string> = string & { readonly [kind]: { readonly [K in Name]: true } }
 
 export type LayerId = Branded<'LayerId'>
 export type DiffId = Branded<'Digest'> & Branded<'DiffId'>
