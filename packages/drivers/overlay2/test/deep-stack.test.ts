@@ -88,6 +88,7 @@ describe.skipIf(skipped !== undefined)(`overlay2 deep stacks (${skipped ?? 'as r
     await deep.create(id(name), { parent: id('base') })
     await using mount = await deep.get(id(name))
     writeFileSync(`${mount.path}/new`, '')
+    expect(readdirSync(mount.path)).toEqual(['new'])
   })
 
   test.each(['with:colon', 'with,comma', 'with\\backslash', 'with "quotes" and spaces', 'with-é-ü-✓'])(

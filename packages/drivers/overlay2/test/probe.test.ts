@@ -63,6 +63,14 @@ describe.skipIf(skipped !== undefined)(`overlay2 probes (${skipped ?? 'as root'}
     expect(readdirSync(volume.path)).toEqual([])
   })
 
+  test('an ext4 without d_type is refused', async ({ skip }) => {
+    const lacking = missing('ext4')
+    skip(lacking !== undefined, lacking)
+    await using volume = await filesystem('ext4', { sizeMiB: 64, mkfsOptions: ['-O', '^filetype'] })
+    expect(await probeAt(volume.path)).toMatchObject({ supported: false, code: 'no-d-type' })
+    expect(readdirSync(volume.path)).toEqual(['lost+found'])
+  })
+
   test('a root that cannot be written is refused', async () => {
     await using volume = await filesystem('tmpfs', { sizeMiB: 64, mountOptions: ['ro'] })
     expect(await probeAt(volume.path)).toMatchObject({ supported: false, code: 'not-writable' })

@@ -1,0 +1,233 @@
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import path from 'node:path'
+import { naiveDiff, TreeWorkers } from '@graphdriver/archive'
+import type { Driver, LayerId, TarStream } from '@graphdriver/core'
+import { lgetxattr, lsetxattr, readMountTable } from '@graphdriver/sys'
+import { compareTrees, type FilesystemKind } from '@tooling/lab'
+import { describe, expect, test } from 'vitest'
+import { homeOf, id, makeLayer, missing, openOn } from './open.ts'
+import { randomNumbers, workOn } from './recipe.ts'
+
+const skipped = missing('ext4', 'tmpfs')
+
+/** What is said of a file that the tree's root is not: layers do not carry the root's own attributes. */
+const exceptions = (['mtime', 'mode', 'owner'] as const).map((aspect) => ({
+  aspect,
+  path: /^\/$/,
+  reason: 'a layer does not carry its root',
+}))
+
+async function applyTo(
+  driver: Driver,
+  name: string,
+  parent: LayerId | undefined,
+  tar: TarStream,
+): Promise<number> {
+  await driver.create(id(name), { parent })
+  return driver.applyDiff(id(name), parent, tar)
+}
+
+async function expectEqual(driver: Driver, one: LayerId, other: LayerId): Promise<void> {
+  await using expected = await driver.get(one)
+  await using found = await driver.get(other)
+  expect(await compareTrees(expected.path, found.path, { exceptions })).toEqual([])
+}
+
+describe.skipIf(skipped !== undefined)(`overlay2 diffs (${skipped ?? 'as root'})`, () => {
+  test('what was rewritten, added and deleted is applied to another child of the same parent', async () => {
+    await using place = await openOn('tmpfs')
+    const { driver } = place
+    await makeLayer(driver, 'base', undefined, (root) => {
+      for (let index = 0; index < 1000; index++) {
+        const directory = path.join(root, `directory-${Math.floor(index / 100)}`)
+        mkdirSync(directory, { recursive: true })
+        writeFileSync(path.join(directory, `file-${index}`), Buffer.alloc(64, 3))
+      }
+      writeFileSync(`${root}/file-remove.txt`, '')
+      mkdirSync(`${root}/var/lib`, { recursive: true })
+    })
+    await makeLayer(driver, 'upper', 'base', (root) => {
+      for (let index = 0; index < 1000; index++) {
+        const file = path.join(root, `directory-${Math.floor(index / 100)}`, `file-${index}`)
+        writeFileSync(file, Buffer.alloc(64, 6))
+      }
+      rmSync(`${root}/file-remove.txt`)
+      rmSync(`${root}/var/lib`, { recursive: true })
+    })
+    const size = await driver.diffSize(id('upper'), id('base'))
+    expect(size).toBe(64 * 1000)
+    const tar = driver.diff(id('upper'), id('base'))
+    expect(await applyTo(driver, 'copy', id('base'), tar)).toBe(size)
+    await using copy = await driver.get(id('copy'))
+    expect(readFileSync(`${copy.path}/directory-7/file-777`)).toEqual(Buffer.alloc(64, 6))
+    expect(existsSync(`${copy.path}/file-remove.txt`)).toBe(false)
+    expect(readdirSync(`${copy.path}/var`)).toEqual([])
+  })
+
+  test('changes are what was added, modified and deleted, with the directories above', async () => {
+    await using place = await openOn('tmpfs')
+    const { driver } = place
+    await makeLayer(driver, 'base', undefined, (root) => {
+      mkdirSync(`${root}/etc`)
+      for (const name of ['keep', 'change', 'delete']) writeFileSync(`${root}/etc/${name}`, name)
+    })
+    await makeLayer(driver, 'upper', 'base', (root) => {
+      writeFileSync(`${root}/etc/change`, 'another size')
+      writeFileSync(`${root}/etc/new`, '')
+      rmSync(`${root}/etc/delete`)
+      mkdirSync(`${root}/srv`)
+    })
+    expect(await driver.changes(id('upper'), id('base'))).toEqual([
+      { path: '/etc', kind: 'modify' },
+      { path: '/etc/change', kind: 'modify' },
+      { path: '/etc/delete', kind: 'delete' },
+      { path: '/etc/new', kind: 'add' },
+      { path: '/srv', kind: 'add' },
+    ])
+  })
+
+  test('a diff of a layer and its parent mounts nothing', async () => {
+    await using place = await openOn('tmpfs')
+    const { driver } = place
+    await makeLayer(driver, 'base', undefined)
+    await makeLayer(driver, 'upper', 'base', (root) => writeFileSync(`${root}/file`, 'x'))
+    const before = readMountTable().length
+    for await (const _ of driver.diff(id('upper'), id('base'))) expect(readMountTable()).toHaveLength(before)
+  })
+
+  test('a diff over several layers finds what all of them changed', async () => {
+    await using place = await openOn('tmpfs')
+    const { driver } = place
+    await makeLayer(driver, 'a', undefined, (root) => writeFileSync(`${root}/a`, ''))
+    await makeLayer(driver, 'b', 'a', (root) => writeFileSync(`${root}/b`, ''))
+    await makeLayer(driver, 'c', 'b', (root) => rmSync(`${root}/a`))
+    expect(await driver.changes(id('c'), id('a'))).toEqual([
+      { path: '/a', kind: 'delete' },
+      { path: '/b', kind: 'add' },
+    ])
+    await applyTo(driver, 'flat', id('a'), driver.diff(id('c'), id('a')))
+    await expectEqual(driver, id('c'), id('flat'))
+    await applyTo(driver, 'whole', undefined, driver.diff(id('c'), undefined))
+    await expectEqual(driver, id('c'), id('whole'))
+  })
+
+  test('deletions arrive as what the kernel makes of them: devices 0:0 and the opaque mark', async () => {
+    await using place = await openOn('ext4')
+    const { driver } = place
+    await makeLayer(driver, 'base', undefined, (root) => {
+      mkdirSync(`${root}/dir/sub`, { recursive: true })
+      writeFileSync(`${root}/dir/old`, '')
+      writeFileSync(`${root}/file`, '')
+    })
+    await makeLayer(driver, 'upper', 'base', (root) => {
+      rmSync(`${root}/dir`, { recursive: true })
+      mkdirSync(`${root}/dir`)
+      writeFileSync(`${root}/dir/new`, '')
+      rmSync(`${root}/file`)
+    })
+    await applyTo(driver, 'copy', id('base'), driver.diff(id('upper'), id('base')))
+    for (const layer of ['upper', 'copy']) {
+      const diff = path.join(homeOf(place.root), layer, 'diff')
+      expect(lgetxattr(`${diff}/dir`, 'trusted.overlay.opaque')?.toString()).toBe('y')
+      const whiteout = lstatSync(`${diff}/file`)
+      expect([whiteout.isCharacterDevice(), whiteout.rdev]).toEqual([true, 0])
+    }
+    await expectEqual(driver, id('upper'), id('copy'))
+    await using copy = await driver.get(id('copy'))
+    expect(readdirSync(`${copy.path}/dir`)).toEqual(['new'])
+  })
+
+  test('what a base layer deletes leaves no device in it', async () => {
+    await using place = await openOn('tmpfs')
+    const { driver } = place
+    await makeLayer(driver, 'a', undefined, (root) => writeFileSync(`${root}/file`, ''))
+    await makeLayer(driver, 'b', 'a', (root) => rmSync(`${root}/file`))
+    await applyTo(driver, 'base', undefined, driver.diff(id('b'), id('a')))
+    await using base = await driver.get(id('base'))
+    expect(readdirSync(base.path)).toEqual([])
+  })
+
+  test('a directory that was renamed is in the diff with all that is in it', async () => {
+    await using place = await openOn('tmpfs')
+    const { driver } = place
+    await makeLayer(driver, 'base', undefined, (root) => {
+      mkdirSync(`${root}/old`)
+      writeFileSync(`${root}/old/file`, 'content')
+    })
+    await makeLayer(driver, 'upper', 'base', (root) => {
+      // The kernel refuses to rename a directory of a lower layer, and mv(1) copies.
+      expect(() => renameSync(`${root}/old`, `${root}/new`)).toThrow(
+        expect.objectContaining({ code: 'EXDEV' }),
+      )
+      mkdirSync(`${root}/new`)
+      renameSync(`${root}/old/file`, `${root}/new/file`)
+      rmSync(`${root}/old`, { recursive: true })
+      renameSync(`${root}/new`, `${root}/newer`)
+    })
+    await applyTo(driver, 'copy', id('base'), driver.diff(id('upper'), id('base')))
+    await expectEqual(driver, id('upper'), id('copy'))
+    await using copy = await driver.get(id('copy'))
+    expect(readFileSync(`${copy.path}/newer/file`, 'utf8')).toBe('content')
+  })
+
+  test('metadata-only changes do not lose the content', async () => {
+    await using place = await openOn('tmpfs')
+    const { driver } = place
+    await makeLayer(driver, 'base', undefined, (root) => writeFileSync(`${root}/file`, 'content'))
+    await makeLayer(driver, 'upper', 'base', (root) => chmodSync(`${root}/file`, 0o600))
+    await applyTo(driver, 'copy', id('base'), driver.diff(id('upper'), id('base')))
+    expect(readFileSync(path.join(homeOf(place.root), 'copy/diff/file'), 'utf8')).toBe('content')
+  })
+
+  test('a tar cannot plant overlayfs’ own attributes', async () => {
+    await using place = await openOn('ext4')
+    const { driver } = place
+    await makeLayer(driver, 'base', undefined, (root) => mkdirSync(`${root}/dir`))
+    await makeLayer(driver, 'upper', 'base', (root) => {
+      mkdirSync(`${root}/evil`)
+      symlinkSync('evil', `${root}/link`)
+    })
+    const diff = path.join(homeOf(place.root), 'upper/diff/evil')
+    lsetxattr(diff, 'trusted.overlay.redirect', Buffer.from('/dir'))
+    await applyTo(driver, 'copy', id('base'), driver.diff(id('upper'), id('base')))
+    const copied = path.join(homeOf(place.root), 'copy/diff/evil')
+    expect(lgetxattr(copied, 'trusted.overlay.redirect')).toBeUndefined()
+  })
+})
+
+const backings: readonly FilesystemKind[] = ['ext4', 'xfs', 'btrfs', 'tmpfs']
+
+describe.each(backings)('overlay2 diffs of random work on %s', (kind) => {
+  const lacking = missing(kind)
+
+  test.skipIf(lacking !== undefined).for([1, 2, 3, 4])(`seed %i (${lacking ?? 'as root'})`, async (seed) => {
+    await using place = await openOn(kind)
+    await using workers = new TreeWorkers({ threads: 2 })
+    const { driver } = place
+    const naive = naiveDiff(driver, workers)
+    const random = randomNumbers(seed)
+    let parent: LayerId | undefined
+    for (let depth = 0; depth < 4; depth++) {
+      const layer = await makeLayer(driver, `layer-${depth}`, parent, (root) => workOn(root, random, 60))
+      const native = await applyTo(driver, `native-${depth}`, parent, driver.diff(layer, parent))
+      await applyTo(driver, `naive-${depth}`, parent, naive.diff(layer, parent))
+      await expectEqual(driver, layer, id(`native-${depth}`))
+      await expectEqual(driver, layer, id(`naive-${depth}`))
+      expect(await driver.changes(id(`native-${depth}`), layer)).toEqual([])
+      expect(await driver.diffSize(id(`native-${depth}`), parent)).toBe(native)
+      expect(await driver.changes(layer, parent)).toEqual(await naive.changes(layer, parent))
+      parent = layer
+    }
+  })
+})
