@@ -17,6 +17,7 @@ import { layerFiles, type StoredLayer } from './layer-record.ts'
 import { unhold } from './removal.ts'
 import type { StoreContext } from './store-context.ts'
 import { takeIn } from './tar-intake.ts'
+import { TarSource } from './tar-source.ts'
 import { setAside, Transaction } from './transaction.ts'
 
 /**
@@ -30,14 +31,15 @@ export async function registerLayer(
   parent: ChainId | undefined,
   options: RegisterOptions,
 ): Promise<LayerNode> {
+  await using source = new TarSource(tar, options.signal)
   options.signal?.throwIfAborted()
   const below = parent === undefined ? undefined : await holdExisting(context, parent)
   try {
     const known =
       options.diffId === undefined ? undefined : await holdLayer(context, nextChainId(parent, options.diffId))
-    if (known === undefined) return await add(context, tar, below, options)
+    if (known === undefined) return await add(context, source, below, options)
     try {
-      await verify(tar, options)
+      requireDigest(options.diffId, await digestOf(source))
       return known
     } catch (error) {
       await unhold(context, known)
@@ -65,7 +67,6 @@ async function add(
     const { diffId, diffSize } = await takeIn(tar, {
       recipe: path.join(transaction.directory, tarSplitName),
       apply: (passed) => driver.applyDiff(cacheId, parent?.cacheId, passed, { signal }),
-      signal,
     })
     requireDigest(options.diffId, diffId)
     const chainId = nextChainId(parent?.chainId, diffId)
@@ -105,14 +106,11 @@ function publish(
   })
 }
 
-/** Reads a tar that is already there to its end, because the caller counts on its having the promised digest. */
-async function verify(tar: TarStream, options: RegisterOptions): Promise<void> {
+/** Reads a tar that is there already to its end, because the caller counts on its being what was promised. */
+async function digestOf(tar: TarStream): Promise<DiffId> {
   const hash = createHash('sha256')
-  for await (const chunk of tar) {
-    options.signal?.throwIfAborted()
-    hash.update(chunk)
-  }
-  requireDigest(options.diffId, parseDiffId(`sha256:${hash.digest('hex')}`))
+  for await (const chunk of tar) hash.update(chunk)
+  return parseDiffId(`sha256:${hash.digest('hex')}`)
 }
 
 function requireDigest(expected: DiffId | undefined, found: DiffId): void {

@@ -9,7 +9,6 @@ export interface IntakeOptions {
   readonly recipe: string
   /** Extracts the tar and returns the size of what it holds. */
   readonly apply: (tar: TarStream) => Promise<number>
-  readonly signal: AbortSignal | undefined
 }
 
 export interface Intake {
@@ -24,7 +23,7 @@ export interface Intake {
 export async function takeIn(tar: TarStream, options: IntakeOptions): Promise<Intake> {
   const hash = createHash('sha256')
   await using recipe = await RecipeFile.create(options.recipe)
-  await using source = new TarSource(noted(tar, hash, recipe), options.signal)
+  await using source = new TarSource(noted(tar, hash, recipe))
   const diffSize = await applied(source, options)
   await source.drain()
   await recipe.finish()

@@ -41,7 +41,7 @@ const store = await data.store({ durability: 'safe' })
 const base = parseChainId(diffIdOf(crashBase))
 // Held, so that it is not deleted with the layer above it.
 const held = await store.get(base)
-armed = true
+armed = action !== 'delete'
 
 async function* dying(bytes: Buffer): AsyncGenerator<Uint8Array> {
   let passed = 0
@@ -56,7 +56,9 @@ async function* dying(bytes: Buffer): AsyncGenerator<Uint8Array> {
 if (action === 'register') {
   await store.register(dying(crashLayer), base)
 } else if (action === 'delete') {
-  await (await store.register(dying(crashLayer), base)).release()
+  const layer = await store.register(dying(crashLayer), base)
+  armed = true
+  await layer.release()
 } else {
   const rw = await store.createRWLayer('container', base, { init: dockerInitLayer })
   await rw.release()

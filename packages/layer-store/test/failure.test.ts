@@ -3,7 +3,8 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { digestHex } from '@graphdriver/core'
+import { Readable } from 'node:stream'
+import { digestHex, parseChainId } from '@graphdriver/core'
 import { mount, unmountTree } from '@graphdriver/sys'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { candidates, DataRoot, layerIds } from './data-root.ts'
@@ -78,6 +79,34 @@ for (const { name, definition, skipped, reason } of await candidates()) {
       await expect(store.register(watched(), undefined)).rejects.toBe(failure)
       expect(left).toBe(true)
       expect([await layerIds(driver), root.leftovers()]).toEqual([[], []])
+    })
+
+    it('of the driver do not wait for a source that is silent', async () => {
+      const driver = await root.driver()
+      const failure = new Error('no room')
+      const store = await root.store({
+        driver: wrapped(driver, {
+          applyDiff: (_id, _parent, passed) => {
+            const chunks = passed[Symbol.asyncIterator]()
+            void chunks.next().catch(() => undefined)
+            return Promise.reject(failure)
+          },
+        }),
+      })
+      const silent = async function* (): AsyncGenerator<Uint8Array> {
+        await new Promise(() => undefined)
+        yield base
+      }
+      await expect(store.register(silent(), undefined)).rejects.toBe(failure)
+      expect([await layerIds(driver), root.leftovers()]).toEqual([[], []])
+    })
+
+    it('before anything was read release the source too', async () => {
+      const store = await root.store()
+      const source = Readable.from([base])
+      const missing = parseChainId(`sha256:${'0'.repeat(64)}`)
+      await expect(store.register(source, missing)).rejects.toMatchObject({ code: 'GD_LAYER_NOT_FOUND' })
+      expect(source.destroyed).toBe(true)
     })
 
     it('by abort end at once, even if the source is silent, with the reason, and leave nothing', async () => {
