@@ -1,4 +1,5 @@
-/** A process to be killed: makes, mounts and removes layers under the root it is given until then. */
+/** A process to be killed: makes, mounts and removes layers under the root it is given, a dot for each step. */
+import { writeSync } from 'node:fs'
 import { randomLayerId } from '@graphdriver/core'
 import overlay2 from '../dist/index.js'
 
@@ -7,12 +8,14 @@ await using driver = await overlay2.open({ root, home: `${root}/overlay2`, optio
 for (let round = 0; ; round++) {
   const base = randomLayerId()
   const child = randomLayerId()
-  await driver.create(base)
-  await driver.create(child, { parent: base })
-  await driver.get(child)
-  if (round === 0) process.stdout.write('started\n')
-  if (round % 2 === 0) {
-    await driver.remove(child)
-    await driver.remove(base)
+  const steps = [
+    () => driver.create(base),
+    () => driver.create(child, { parent: base }),
+    () => driver.get(child),
+    ...(round % 2 === 0 ? [() => driver.remove(child), () => driver.remove(base)] : []),
+  ]
+  for (const step of steps) {
+    writeSync(1, '.')
+    await step()
   }
 }

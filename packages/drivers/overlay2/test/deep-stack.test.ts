@@ -43,6 +43,7 @@ describe.skipIf(skipped !== undefined)(`overlay2 deep stacks (${skipped ?? 'as r
     skip(place.driver.capabilities.maxDepth < 300, 'needs lowerdir+ (Linux 6.7)')
     await makeStack(place.driver, 300)
     await checkStack(place.driver, 300)
+    expect(await Array.fromAsync(place.driver.layers())).toHaveLength(300)
   })
 
   test('as many layers mount as the driver says, and one more is refused when it is made', async () => {

@@ -88,11 +88,13 @@ describe.skipIf(skipped !== undefined)(`overlay2 after a restart (${skipped ?? '
   test('after a process was killed while it made and mounted layers, every layer is whole', async () => {
     await using place = await openOn('tmpfs')
     const program = path.join(import.meta.dirname, 'churn.ts')
-    for (const milliseconds of [0, 3, 9, 27]) {
+    for (const steps of [1, 2, 5, 11]) {
       const child = spawn(process.execPath, [program, place.root], { stdio: ['ignore', 'pipe', 'inherit'] })
-      await once(child.stdout, 'data')
-      await new Promise((resolve) => setTimeout(resolve, milliseconds))
-      child.kill('SIGKILL')
+      let seen = 0
+      child.stdout.on('data', (dots: Buffer) => {
+        seen += dots.length
+        if (seen >= steps) child.kill('SIGKILL')
+      })
       await once(child, 'exit')
     }
     await using next = await openAt(place.root)

@@ -23,12 +23,10 @@ describe.each(kinds)('overlay2 in a user namespace, on %s', (kind) => {
       const { stdout } = await run('unshare', inside)
       expect(JSON.parse(stdout)).toMatchObject({
         probe: { supported: true },
-        status: [
-          ['Backing Filesystem'],
-          ['Supports d_type', 'true'],
+        status: expect.arrayContaining([
           ['Native Overlay Diff', 'true'],
           ['userxattr', 'true'],
-        ].map((row) => (row.length === 1 ? expect.arrayContaining(row) : row)),
+        ]),
         capabilities: { diff: { native: true }, ownership: 'mapped', deviceNodes: false },
         options: expect.arrayContaining(['userxattr']),
         shown: expect.arrayContaining(['dir', 'dir/new', 'kept']),
