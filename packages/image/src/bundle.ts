@@ -84,7 +84,10 @@ function runtimeSpec(options: BundleOptions): RuntimeSpec {
 
 function runtimeProcess(options: BundleOptions): RuntimeProcess {
   const { config, rootfs, terminal = false, hostname } = options
-  const { home, ...user } = processUser(rootfs, options.user ?? config.config.User ?? '')
+  const { home, additionalGids, ...ids } = processUser(rootfs, options.user ?? config.config.User ?? '')
+  // Who is not root cannot set groups of a user namespace it makes (user_namespaces(7)); runc refuses to try.
+  const grouped = additionalGids !== undefined && typeof options.rootless !== 'object'
+  const user = grouped ? { ...ids, additionalGids } : ids
   return {
     terminal,
     user,
