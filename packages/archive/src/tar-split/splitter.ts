@@ -12,8 +12,9 @@ const largestSegment = 1024 * 1024
  * Writes the tar-split recipe of a tar that is pushed through: the uncompressed lines, in large chunks that belong
  * to `sink` from then on.
  *
- * The content of sparse files is kept in the recipe itself: the tree holds them with their holes filled, from which
- * the archived runs could not be told. (Docker loses such layers: it notes the filled content.) Two entries of the
+ * The content of a sparse file is kept in the recipe itself: the tree holds the file with its holes, of which the
+ * archived runs are one description among many. Where the end is padded, it depends on how its reader met the pieces
+ * into how many segments Docker cuts the padding; all else is Docker's, byte for byte. Two entries of the
  * same path are refused, since only the later one's content will be there to read.
  */
 export class TarSplitter {

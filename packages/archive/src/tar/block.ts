@@ -121,6 +121,12 @@ function readExtension(block: Buffer, at: number, format: Format, draft: HeaderD
 
 const slash = Buffer.from('/')
 
+function numberAt(block: Buffer, at: number, length: number, offset: number, name: Buffer): number {
+  const value = numeric(block, at, length)
+  if (value !== undefined) return value
+  throw invalidArchive('a field of the header is not a number', offset, name)
+}
+
 /**
  * The header in a block whose checksum was verified, before any extension record is applied.
  *
@@ -130,22 +136,17 @@ export function decodeBlock(block: Buffer, at: number, offset: number): HeaderDr
   const flag = block[at + 156] ?? 0
   const type = entryTypeOf(flag)
   const name = field(block, at, 100)
-  const number = (start: number, length: number, what: string): number => {
-    const value = numeric(block, at + start, length)
-    if (value === undefined) throw invalidArchive(`${what} in the header is not a number`, offset, name)
-    return value
-  }
-  const size = number(124, 12, 'size')
+  const size = numberAt(block, at + 124, 12, offset, name)
   const draft: HeaderDraft = {
     name,
     type,
     typeflag: flag,
-    mode: number(100, 8, 'mode'),
-    uid: number(108, 8, 'uid'),
-    gid: number(116, 8, 'gid'),
+    mode: numberAt(block, at + 100, 8, offset, name),
+    uid: numberAt(block, at + 108, 8, offset, name),
+    gid: numberAt(block, at + 116, 8, offset, name),
     size,
     realSize: size,
-    mtimeNs: BigInt(number(136, 12, 'mtime')) * nanoseconds,
+    mtimeNs: BigInt(numberAt(block, at + 136, 12, offset, name)) * nanoseconds,
     atimeNs: undefined,
     linkName: field(block, at + 157, 100),
     devMajor: 0,
@@ -156,8 +157,8 @@ export function decodeBlock(block: Buffer, at: number, offset: number): HeaderDr
   }
   const format = formatOf(block, at)
   if (type === 'char' || type === 'block') {
-    draft.devMajor = format === 'v7' ? 0 : number(329, 8, 'device number')
-    draft.devMinor = format === 'v7' ? 0 : number(337, 8, 'device number')
+    draft.devMajor = format === 'v7' ? 0 : numberAt(block, at + 329, 8, offset, name)
+    draft.devMinor = format === 'v7' ? 0 : numberAt(block, at + 337, 8, offset, name)
   }
   if (format !== 'v7') readExtension(block, at, format, draft)
   return draft

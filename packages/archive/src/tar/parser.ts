@@ -7,7 +7,8 @@
  * - one block of zeros followed by anything but a second is an error, followed by the end it is the end;
  * - whatever follows the end marker is not looked at.
  */
-import { blockSum, decodeBlock, field, isZeroBlock, settle, verifyChecksum } from './block.ts'
+import { blockSum, decodeBlock, isZeroBlock, settle, verifyChecksum } from './block.ts'
+import { Extensions, isExtension } from './extensions.ts'
 import {
   blockSize,
   type HeaderDraft,
@@ -17,8 +18,7 @@ import {
   typeflag,
 } from './header.ts'
 import { type ArchiveLimits, defaultLimits, invalidArchive } from './limits.ts'
-import { applyPax, parsePax, type PaxRecord } from './pax.ts'
-import { PayloadMap, readOldGnu, readOldGnuExtension, readPaxSparse, settleSparse } from './sparse.ts'
+import { PayloadMap, readOldGnu, readOldGnuExtension, settleSparse } from './sparse.ts'
 
 /** Receives an archive in the order of its bytes. Chunks are views, valid only during the call. */
 export interface TarHandler {
@@ -55,16 +55,12 @@ export class TarParser {
   /** A block that began in an earlier chunk. */
   readonly #split: Buffer = Buffer.allocUnsafe(blockSize)
   #splitLength = 0
-  /** Bytes left of the payload, the padding or the extension header. */
+  /** Bytes left of the payload or the padding. */
   #left = 0
   #entries = 0
-  #start = -1
+  readonly #extensions: Extensions
+  /** The entry whose header or payload is being read. */
   #draft: HeaderDraft | undefined
-  #extension: Buffer | undefined
-  #extensionFlag = 0
-  #pax: readonly PaxRecord[] = []
-  #longName: Buffer | undefined
-  #longLink: Buffer | undefined
   #extents: SparseExtent[] = []
   #map: PayloadMap | undefined
   #mapBytes = 0
@@ -72,6 +68,7 @@ export class TarParser {
   constructor(handler: TarHandler, limits: Partial<ArchiveLimits> = {}) {
     this.#handler = handler
     this.#limits = { ...defaultLimits, ...limits }
+    this.#extensions = new Extensions(this.#limits.maxPaxBytes)
   }
 
   /** @throws GD_ARCHIVE_INVALID, and whatever the handler throws; the parser is of no use afterwards */
@@ -88,7 +85,7 @@ export class TarParser {
   finish(): void {
     if (this.#state === 'trailer' || this.#state === 'padding') return
     const between = this.#state === 'header' || this.#state === 'zero-block'
-    if (between && this.#splitLength === 0 && this.#start === -1) return
+    if (between && this.#splitLength === 0 && !this.#extensions.pending) return
     throw invalidArchive('the archive is truncated', this.#before, this.#draft?.name)
   }
 
@@ -100,7 +97,7 @@ export class TarParser {
       case 'padding':
         return this.#padding(bytes, at)
       case 'extension':
-        return this.#collectExtension(bytes, at)
+        return this.#extension(bytes, at)
       case 'trailer':
         return bytes.length
       case 'header':
@@ -131,7 +128,7 @@ export class TarParser {
     const draft = this.#draft
     if (draft !== undefined && this.#state === 'sparse-block') {
       this.#countMap(draft)
-      if (!readOldGnuExtension(block, at, draft, this.#extents)) this.#begin(draft, bytes, end)
+      if (!readOldGnuExtension(block, at, draft, this.#extents)) this.#begin(draft, bytes, end, true)
     } else if (draft !== undefined && this.#map !== undefined) {
       this.#countMap(draft)
       if (draft.size < blockSize) throw invalidArchive('sparse map is malformed', draft.offset, draft.name)
@@ -139,7 +136,7 @@ export class TarParser {
       const extents = this.#map.add(block, at)
       if (extents === undefined) return
       this.#extents = [...extents]
-      this.#begin(draft, bytes, end)
+      this.#begin(draft, bytes, end, true)
     } else this.#header(block, at, bytes, end)
   }
 
@@ -153,7 +150,7 @@ export class TarParser {
     const offset = this.#before + end - blockSize
     const sum = blockSum(block, at)
     if (isZeroBlock(block, at, sum)) {
-      if (this.#start !== -1) throw invalidArchive('the archive ends after an extension header', offset)
+      if (this.#extensions.pending) throw invalidArchive('the archive ends after an extension header', offset)
       if (this.#state === 'header') {
         this.#state = 'zero-block'
         return
@@ -166,74 +163,20 @@ export class TarParser {
     if (this.#state === 'zero-block')
       throw invalidArchive('a single block of zeros stands before an entry', offset)
     verifyChecksum(block, at, sum, offset)
-    if (this.#start === -1) this.#start = offset
-    const draft = decodeBlock(block, at, this.#start)
-    switch (draft.typeflag) {
-      case typeflag.pax:
-      case typeflag.paxGlobal:
-      case typeflag.gnuLongName:
-      case typeflag.gnuLongLink:
-        this.#beginExtension(draft)
-        return
-      default:
-        this.#resolve(draft, block, at, bytes, end)
-    }
+    const draft = decodeBlock(block, at, this.#extensions.startOf(offset))
+    if (!isExtension(draft.typeflag)) this.#resolve(draft, block, at, bytes, end)
+    else if (this.#extensions.begin(draft)) this.#state = 'extension'
   }
 
-  #beginExtension(draft: HeaderDraft): void {
-    if (draft.size < 0 || draft.size > this.#limits.maxPaxBytes) {
-      throw invalidArchive(
-        `extension header of ${draft.size} bytes exceeds ${this.#limits.maxPaxBytes}`,
-        draft.offset,
-        draft.name,
-      )
-    }
-    this.#extension = Buffer.allocUnsafe(draft.size)
-    this.#extensionFlag = draft.typeflag
-    this.#left = draft.size + paddingOf(draft.size)
-    if (this.#left === 0) this.#endExtension(this.#extension)
-    else this.#state = 'extension'
-  }
-
-  #collectExtension(bytes: Buffer, at: number): number {
-    const extension = this.#extension
-    if (extension === undefined) return bytes.length
-    const taken = Math.min(this.#left, bytes.length - at)
-    const filled = extension.length + paddingOf(extension.length) - this.#left
-    if (filled < extension.length) bytes.copy(extension, filled, at, at + taken)
-    this.#left -= taken
-    if (this.#left === 0) this.#endExtension(extension)
+  #extension(bytes: Buffer, at: number): number {
+    const taken = this.#extensions.collect(bytes, at)
+    if (this.#extensions.complete) this.#state = 'header'
     return at + taken
   }
 
-  #endExtension(extension: Buffer): void {
-    this.#extension = undefined
-    this.#state = 'header'
-    switch (this.#extensionFlag) {
-      case typeflag.pax:
-        this.#pax = parsePax(extension, this.#start)
-        break
-      case typeflag.gnuLongName:
-        this.#longName = field(extension, 0, extension.length)
-        break
-      case typeflag.gnuLongLink:
-        this.#longLink = field(extension, 0, extension.length)
-        break
-      default:
-        // Records for all entries to come: parsed so that a broken one is found, then ignored, as Docker does.
-        parsePax(extension, this.#start)
-        if (this.#pax.length === 0 && this.#longName === undefined && this.#longLink === undefined) {
-          this.#start = -1
-        }
-    }
-  }
-
-  /** Applies what extension headers said; `block` is the entry's own. */
+  /** `block` is the entry's own header; only a sparse map may still come before its payload. */
   #resolve(draft: HeaderDraft, block: Buffer, at: number, bytes: Buffer, end: number): void {
-    if (this.#pax.length > 0) applyPax(draft, this.#pax)
-    const sparse = this.#pax.length > 0 && draft.type === 'file' ? readPaxSparse(this.#pax, draft) : 'none'
-    if (this.#longName !== undefined) draft.name = this.#longName
-    if (this.#longLink !== undefined) draft.linkName = this.#longLink
+    const sparse = this.#extensions.resolve(draft)
     settle(draft)
     this.#check(draft)
     this.#draft = draft
@@ -241,7 +184,7 @@ export class TarParser {
     if (draft.typeflag === typeflag.gnuSparse) {
       this.#extents = []
       if (readOldGnu(block, at, draft, this.#extents)) this.#state = 'sparse-block'
-      else this.#begin(draft, bytes, end)
+      else this.#begin(draft, bytes, end, true)
     } else if (sparse === 'in-payload') {
       this.#map = new PayloadMap(draft)
       this.#state = 'sparse-map'
@@ -264,13 +207,9 @@ export class TarParser {
   }
 
   /** All that precedes the payload is read: hands the entry over. */
-  #begin(draft: HeaderDraft, bytes: Buffer, end: number, sparse = this.#state !== 'header'): void {
-    if (sparse || draft.typeflag === typeflag.gnuSparse) settleSparse(draft, this.#extents)
-    this.#pax = []
-    this.#longName = undefined
-    this.#longLink = undefined
+  #begin(draft: HeaderDraft, bytes: Buffer, end: number, sparse: boolean): void {
+    if (sparse) settleSparse(draft, this.#extents)
     this.#map = undefined
-    this.#start = -1
     this.#flushRaw(bytes, end)
     this.#handler.header(draft)
     this.#left = draft.size

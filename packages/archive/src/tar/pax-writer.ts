@@ -1,4 +1,5 @@
 /** Encodes PAX records, and decides which an entry needs. */
+import type { XattrRecord } from './header.ts'
 import type { TarEntry } from './writer.ts'
 
 /** The largest numbers that fit the octal fields of a header. */
@@ -9,7 +10,7 @@ const nanoseconds = 1_000_000_000n
 
 /** The records for all that an ustar header cannot say, keys sorted; empty when it says everything. */
 export function recordsFor(entry: TarEntry): Buffer {
-  const records: [key: string, value: Buffer][] = []
+  const records: (readonly [key: string, value: Buffer])[] = []
   if (entry.gid > maxId) records.push(['gid', Buffer.from(String(entry.gid))])
   if (needsRecord(entry.linkName)) records.push(['linkpath', entry.linkName])
   const seconds = entry.mtimeNs / nanoseconds
@@ -19,10 +20,16 @@ export function recordsFor(entry: TarEntry): Buffer {
   if (needsRecord(entry.name)) records.push(['path', entry.name])
   if (entry.size > maxSize) records.push(['size', Buffer.from(String(entry.size))])
   if (entry.uid > maxId) records.push(['uid', Buffer.from(String(entry.uid))])
-  for (const [name, value] of entry.xattrs) records.push([`SCHILY.xattr.${name}`, value])
+  for (const xattr of entry.xattrs) records.push(xattrRecord(xattr))
   if (records.length === 0) return none
   records.sort(([a], [b]) => (a < b ? -1 : 1))
   return Buffer.concat(records.map(([key, value]) => formatRecord(key, value)))
+}
+
+/** star's form, which is Docker's; libarchive's, which is encoded, for a name that would end the key too early. */
+function xattrRecord([name, value]: XattrRecord): readonly [key: string, value: Buffer] {
+  if (!name.includes('=')) return [`SCHILY.xattr.${name}`, value]
+  return [`LIBARCHIVE.xattr.${encodeURIComponent(name)}`, Buffer.from(value.toString('base64'))]
 }
 
 const none: Buffer = Buffer.alloc(0)

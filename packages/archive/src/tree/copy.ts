@@ -111,10 +111,7 @@ class TreeCopier {
 
   #link(entry: TreeEntry): boolean {
     const { directory, name, path, stat } = entry
-    if (this.#options.mode === 'hardlink') {
-      linkat(directory, name, this.#target.fd, name)
-      return true
-    }
+    if (this.#options.mode === 'hardlink') return linked(() => linkat(directory, name, this.#target.fd, name))
     if (stat.nlink < 2) return false
     const key = `${stat.dev}:${stat.ino}`
     const first = this.#copied.get(key)
@@ -122,8 +119,7 @@ class TreeCopier {
       this.#copied.set(key, path)
       return false
     }
-    linkat(this.#root, first, this.#target.fd, name)
-    return true
+    return linked(() => linkat(this.#root, first, this.#target.fd, name))
   }
 
   #create(entry: TreeEntry): void {
@@ -168,6 +164,17 @@ class TreeCopier {
 
   #copyXattrs(source: Buffer, set: (name: string, value: Buffer) => void): void {
     copyXattrs(source, set, this.#options.overlayXattrs)
+  }
+}
+
+/** False where the inode has all the names that its filesystem allows (65 000 on ext4): then it is copied. */
+function linked(link: () => void): boolean {
+  try {
+    link()
+    return true
+  } catch (error) {
+    if (isSystemError(error, 'EMLINK')) return false
+    throw error
   }
 }
 
