@@ -49,8 +49,11 @@ describe.skipIf(!isRoot)('tree workers (need root)', () => {
       (index) => index === 100 && controller.abort(reason),
     )
     const root = dir.directory('root')
+    await workers.size(root)
+    const open = await openDescriptors()
     await expect(workers.apply(root, tar, { ...remove, signal: controller.signal })).rejects.toBe(reason)
     expect(left).toBe(true)
+    expect(await openDescriptors()).toBe(open)
     const found = readdirSync(root).length
     await workers.apply(dir.directory('other'), inChunks(rawTar({ name: 'x' })), remove)
     expect(readdirSync(root)).toHaveLength(found)
