@@ -17,6 +17,7 @@ import {
 import { AT_EMPTY_PATH } from '@graphdriver/sys'
 import { byPath, type TreeChange } from './change.ts'
 import { Descent } from './descent.ts'
+import { located } from './located.ts'
 import { portableXattrs, sameXattrs } from './portable-xattrs.ts'
 import { enterIfThere, isDirectory, join, sortedEntries, statIfThere } from './walk.ts'
 
@@ -47,6 +48,7 @@ const empty = Buffer.alloc(0)
 const checkInterval = 256
 
 class PairWalk implements Disposable {
+  readonly #root: Path
   readonly #tree: Descent
   readonly #base: Descent | undefined
   readonly #check: () => void
@@ -54,6 +56,7 @@ class PairWalk implements Disposable {
   readonly #frames: Frame[] = []
 
   constructor(tree: Path, base: Path | undefined, check: () => void) {
+    this.#root = tree
     this.#check = check
     this.#tree = new Descent(tree)
     try {
@@ -113,14 +116,15 @@ class PairWalk implements Disposable {
     if (order >= 0) frame.baseNext++
     const name = (order <= 0 ? ours : theirs)?.name ?? empty
     const unchanged = order === 0 && frame.sameDevice && ours?.ino === theirs?.ino
-    if (!unchanged) this.#compare(frame, name, order <= 0, order >= 0)
+    if (unchanged) return true
+    const path = join(frame.path, name)
+    located(this.#root, path, () => this.#compare(path, name, order <= 0, order >= 0))
     return true
   }
 
-  #compare(frame: Frame, name: Buffer, inTree: boolean, inBase: boolean): void {
+  #compare(path: Buffer, name: Buffer, inTree: boolean, inBase: boolean): void {
     const ours = inTree ? statIfThere(this.#tree.fd, name) : undefined
     const theirs = inBase && this.#base !== undefined ? statIfThere(this.#base.fd, name) : undefined
-    const path = join(frame.path, name)
     if (ours === undefined) {
       if (theirs !== undefined) this.#record({ path, kind: 'delete' })
       return

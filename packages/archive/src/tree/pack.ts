@@ -1,8 +1,8 @@
 import { isSystemError, lgetxattr, type Path, S, type Stat } from '@graphdriver/sys'
 import type { OverlayWhiteouts } from '../apply/options.ts'
-import type { TreeChange } from './change.ts'
-import { byPath } from './change.ts'
+import { byPath, type TreeChange } from './change.ts'
 import { EntryWriter } from './entry-writer.ts'
+import { located } from './located.ts'
 import { ParentDirectories } from './parent-directories.ts'
 import { xattrPath } from './portable-xattrs.ts'
 import { isDirectory, join, type TreeEntry, walkTree } from './walk.ts'
@@ -88,8 +88,10 @@ export function exportChanges(
       writer.addMarker(whiteoutOf(change.path), { mode: 0, uid: 0, gid: 0, mtimeNs: now })
       continue
     }
-    const entry = parents.locate(change.path)
-    if (entry !== undefined) writer.add(entry)
+    located(tree, change.path, () => {
+      const entry = parents.locate(change.path)
+      if (entry !== undefined) writer.add(entry)
+    })
   }
   writer.finish()
 }

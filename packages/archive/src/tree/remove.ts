@@ -8,6 +8,7 @@ import {
   unlinkat,
 } from '@graphdriver/sys'
 import { Descent } from './descent.ts'
+import { withPath } from './located.ts'
 
 interface Frame {
   readonly name: Buffer
@@ -25,6 +26,15 @@ export function removeTree(target: string, check: () => void): void {
   using descent = openParent(target)
   if (descent === undefined || unlinked(descent.fd, name)) return
   const frames: Frame[] = []
+  try {
+    removeBelow(descent, frames, name, check)
+  } catch (error) {
+    const below = frames.map(({ entries, next }) => entries[next - 1]?.name.toString() ?? '')
+    throw withPath(error, target, Buffer.from(below.join('/')))
+  }
+}
+
+function removeBelow(descent: Descent, frames: Frame[], name: Buffer, check: () => void): void {
   open(descent, frames, name)
   let count = 0
   for (let frame = frames.at(-1); frame !== undefined; frame = frames.at(-1)) {

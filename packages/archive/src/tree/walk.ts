@@ -9,6 +9,7 @@ import {
   statx,
 } from '@graphdriver/sys'
 import { Descent } from './descent.ts'
+import { located } from './located.ts'
 
 /** Something met on a walk. */
 export interface TreeEntry {
@@ -56,15 +57,21 @@ export function walkTree(root: Path, visitor: TreeVisitor, check: () => void): v
       continue
     }
     if (count++ % checkInterval === 0) check()
-    const stat = statIfThere(descent.fd, found.name)
-    if (stat === undefined) continue
     const path = join(frame.self?.path ?? empty, found.name)
-    const entry: TreeEntry = { directory: descent.fd, name: found.name, path, stat }
-    if (!visitor.visit(entry) || !isDirectory(stat)) continue
-    if (enterIfThere(descent, found.name)) {
-      frames.push({ entries: sortedEntries(descent.fd), next: 0, self: entry })
-    } else visitor.leave?.(entry)
+    const entered = located(root, path, () => visitEntry(descent, found.name, path, visitor))
+    if (entered !== undefined) frames.push(entered)
   }
+}
+
+/** @returns the directory that was entered, if it was one and the visitor wanted it */
+function visitEntry(descent: Descent, name: Buffer, path: Buffer, visitor: TreeVisitor): Frame | undefined {
+  const stat = statIfThere(descent.fd, name)
+  if (stat === undefined) return undefined
+  const entry: TreeEntry = { directory: descent.fd, name, path, stat }
+  if (!visitor.visit(entry) || !isDirectory(stat)) return undefined
+  if (enterIfThere(descent, name)) return { entries: sortedEntries(descent.fd), next: 0, self: entry }
+  visitor.leave?.(entry)
+  return undefined
 }
 
 export function isDirectory(stat: Stat): boolean {
