@@ -1,7 +1,9 @@
 /** Many calls at once, within one store and between two stores on one root. */
-import { digestHex } from '@graphdriver/core'
 import { mkdirSync, rmSync } from 'node:fs'
+import fs from 'node:fs/promises'
+import { syncBuiltinESMExports } from 'node:module'
 import path from 'node:path'
+import { digestHex, type Layer } from '@graphdriver/core'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { dockerInitLayer } from '../src/index.ts'
 import { candidates, DataRoot, layerIds } from './data-root.ts'
@@ -123,6 +125,25 @@ for (const { name, definition, skipped, reason } of await candidates()) {
       expect((await two.getRWLayer('c')).mountId).toBe(rw.mountId)
       await expect(two.createRWLayer('c', undefined)).rejects.toMatchObject({ code: 'GD_NAME_CONFLICT' })
       expect(await layerIds(one.driver)).toHaveLength(3)
+    })
+
+    it('adopts what another store registered at the last moment', async () => {
+      const one = await root.store()
+      const two = await root.store()
+      const { chmod } = fs
+      const winners: Layer[] = []
+      // The last call before the record gets its name.
+      fs.chmod = async (...args) => {
+        fs.chmod = chmod
+        syncBuiltinESMExports()
+        winners.push(await two.register(stream(base), undefined))
+        await chmod(...args)
+      }
+      syncBuiltinESMExports()
+      await using layer = await one.register(stream(base), undefined)
+      expect(layer.cacheId).toBe(winners[0]?.cacheId)
+      expect(await layerIds(one.driver)).toEqual([layer.cacheId])
+      expect(root.leftovers()).toEqual([])
     })
 
     it('does not believe in what another store deleted', async () => {

@@ -5,12 +5,13 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { Readable } from 'node:stream'
 import { digestHex, parseChainId } from '@graphdriver/core'
-import { mount, unmountTree } from '@graphdriver/sys'
+import { mount, MS, unmountTree } from '@graphdriver/sys'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { candidates, DataRoot, layerIds } from './data-root.ts'
 import { bytesOf, stream, tar } from './tar-file.ts'
 import { wrapped } from './wrapped-driver.ts'
 
+const unprivileged = process.geteuid?.() !== 0
 const base = tar({ name: 'etc/' }, { name: 'etc/motd', content: 'hi\n' })
 const big = tar(
   ...Array.from({ length: 200 }, (_, i) => ({ name: `file${i}`, content: Buffer.alloc(20_000, i) })),
@@ -101,6 +102,17 @@ for (const { name, definition, skipped, reason } of await candidates()) {
       expect([await layerIds(driver), root.leftovers()]).toEqual([[], []])
     })
 
+    it('to make the data durable come before the record is visible, and do not matter to the fast', async () => {
+      const driver = await root.driver()
+      const elsewhere = wrapped(driver, { home: path.join(root.path, 'not-there') })
+      const safe = await root.store({ driver: elsewhere, durability: 'safe' })
+      await expect(safe.register(stream(base), undefined)).rejects.toMatchObject({ code: 'ENOENT' })
+      expect([safe.layers(), await layerIds(driver), root.leftovers()]).toEqual([[], [], []])
+      const fast = await root.store({ driver: elsewhere, durability: 'fast' })
+      await using layer = await fast.register(stream(base), undefined)
+      expect(layer.depth).toBe(1)
+    })
+
     it('before anything was read release the source too', async () => {
       const store = await root.store()
       const source = Readable.from([base])
@@ -151,6 +163,21 @@ for (const { name, definition, skipped, reason } of await candidates()) {
       expect([store.layers(), await layerIds(driver), root.leftovers()]).toEqual([[], [], []])
     })
 
+    it.skipIf(unprivileged)('to take a record away keep the layer, and count once (needs root)', async () => {
+      const store = await root.store()
+      const layer = await store.register(stream(base), undefined)
+      const record = path.join(root.layerdb, 'sha256', digestHex(layer.chainId))
+      // What is a mount point cannot be renamed.
+      mount({ source: record, target: record, flags: MS.BIND })
+      await expect(layer.release()).rejects.toMatchObject({ code: 'EBUSY' })
+      unmountTree(record)
+      const other = await store.get(layer.chainId)
+      expect(await layer.release()).toEqual([])
+      expect(await bytesOf(other.tar())).toEqual(base)
+      expect(await other.release()).toHaveLength(1)
+      expect(await layerIds(store.driver)).toEqual([])
+    })
+
     it('to delete a layer are made good by the collection of a later process', async () => {
       const driver = await root.driver()
       const failing = wrapped(driver, { remove: () => Promise.reject(new Error('busy')) })
@@ -193,7 +220,6 @@ for (const { name, definition, skipped, reason } of await candidates()) {
       expect(readdirSync(shelf)).toEqual([])
     })
 
-    const unprivileged = process.geteuid?.() !== 0
     it.skipIf(unprivileged)('by a full disk leave a store that works (needs root)', async () => {
       const directory = mkdtempSync(path.join(tmpdir(), 'gd-full-'))
       mount({ source: 'tmpfs', target: directory, type: 'tmpfs', data: 'size=3m' })

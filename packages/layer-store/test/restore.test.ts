@@ -95,6 +95,8 @@ describe.skipIf(process.platform !== 'linux')('opening a store whose records are
     const before = await root.store()
     const old = await before.register(stream(base), undefined)
     rmSync(path.join(record(base), 'diff'))
+    // Beside BuildKit a layer counts as left over only if something says so.
+    mkdirSync(path.join(root.path, 'buildkit'))
     const store = await root.store()
     const layer = await store.register(stream(base), undefined)
     expect(await layerIds(store.driver)).toEqual([old.cacheId, layer.cacheId].sort())
