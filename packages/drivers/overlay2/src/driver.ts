@@ -14,6 +14,7 @@ import {
   type StatusRow,
   type TarStream,
 } from '@graphdriver/core'
+import { isSystemError } from '@graphdriver/sys'
 import { capabilitiesOf } from './capabilities.ts'
 import { discardLayer, hideLayer, makeLayer, reapLayers } from './construction.ts'
 import { describeHost, describeLayer } from './description.ts'
@@ -25,7 +26,9 @@ import { isCommitted, mountLayer, unmountLayer } from './mounting.ts'
 import { checkStorageOptions } from './options.ts'
 import { hasRedirect } from './redirect.ts'
 import type { Scratch } from './scratch.ts'
+import { isRootOpaque, spellOutOpacity } from './root-opacity.ts'
 import { isStackMounted } from './stack.ts'
+import { upperChanges } from './upper-changes.ts'
 
 export class Overlay2Driver implements Driver {
   readonly name = 'overlay2'
@@ -129,8 +132,22 @@ export class Overlay2Driver implements Driver {
     } else yield* this.#naive.diff(id, parent, options)
   }
 
-  changes(id: LayerId, parent: LayerId | undefined, options?: CallOptions): Promise<readonly Change[]> {
-    return this.#naive.changes(id, parent, options)
+  async changes(
+    id: LayerId,
+    parent: LayerId | undefined,
+    options: CallOptions = {},
+  ): Promise<readonly Change[]> {
+    if (parent === undefined || !(await this.#isUpper(id, parent, options)))
+      return this.#naive.changes(id, parent, options)
+    await using base = await this.get(parent, options)
+    const { diff } = layerPaths(this.home, id)
+    try {
+      return await upperChanges(diff, base.path, this.#host.xattr, options.signal)
+    } catch (error) {
+      // Deeper than a path can say, or changing too fast for look-ups by path.
+      if (isSystemError(error, 'ENAMETOOLONG', 'ENOENT')) return this.#naive.changes(id, parent, options)
+      throw error
+    }
   }
 
   async applyDiff(
@@ -140,10 +157,14 @@ export class Overlay2Driver implements Driver {
     options: CallOptions = {},
   ): Promise<number> {
     if (!(await this.#isUpper(id, parent, options))) return this.#naive.applyDiff(id, parent, tar, options)
+    const { diff } = layerPaths(this.home, id)
     // Nothing is below a base layer, and it is shown unmounted: a device left as a whiteout would be seen.
     const whiteouts = parent === undefined ? 'remove' : this.#whiteouts
-    const { diff } = layerPaths(this.home, id)
     const result = await this.#workers.apply(diff, tar, { ...options, whiteouts })
+    if (parent !== undefined && isRootOpaque(diff, this.#host.xattr)) {
+      await using below = await this.get(parent)
+      spellOutOpacity(diff, below.path, this.#host.xattr)
+    }
     return result.contentBytes
   }
 

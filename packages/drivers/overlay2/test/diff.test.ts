@@ -1,8 +1,11 @@
 import {
   chmodSync,
+  closeSync,
+  createReadStream,
   existsSync,
   lstatSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -13,8 +16,8 @@ import {
 import path from 'node:path'
 import { naiveDiff, TreeWorkers } from '@graphdriver/archive'
 import type { Driver, LayerId, TarStream } from '@graphdriver/core'
-import { lgetxattr, lsetxattr, readMountTable } from '@graphdriver/sys'
-import { compareTrees, type FilesystemKind } from '@tooling/lab'
+import { lgetxattr, lsetxattr, readMountTable, run } from '@graphdriver/sys'
+import { compareTrees, type FilesystemKind, temporaryDirectory } from '@tooling/lab'
 import { describe, expect, test } from 'vitest'
 import { homeOf, id, makeLayer, missing, openOn } from './open.ts'
 import { randomNumbers, workOn } from './recipe.ts'
@@ -190,6 +193,61 @@ describe.skipIf(skipped !== undefined)(`overlay2 diffs (${skipped ?? 'as root'})
     expect(readFileSync(path.join(homeOf(place.root), 'copy/diff/file'), 'utf8')).toBe('content')
   })
 
+  test('an opaque directory’s hidden content is listed as deleted, name by name', async () => {
+    await using place = await openOn('ext4')
+    const { driver } = place
+    await makeLayer(driver, 'base', undefined, (root) => {
+      mkdirSync(`${root}/dir/sub`, { recursive: true })
+      for (const name of ['a', 'b', 'sub/c']) writeFileSync(`${root}/dir/${name}`, '')
+    })
+    await makeLayer(driver, 'upper', 'base', (root) => {
+      rmSync(`${root}/dir`, { recursive: true })
+      mkdirSync(`${root}/dir`)
+      writeFileSync(`${root}/dir/b`, 'another size')
+    })
+    expect(await driver.changes(id('upper'), id('base'))).toEqual([
+      { path: '/dir', kind: 'modify' },
+      { path: '/dir/a', kind: 'delete' },
+      { path: '/dir/b', kind: 'modify' },
+      { path: '/dir/sub', kind: 'delete' },
+    ])
+  })
+
+  test('what was only copied up is no change', async () => {
+    await using place = await openOn('tmpfs')
+    const { driver } = place
+    await makeLayer(driver, 'base', undefined, (root) => {
+      mkdirSync(`${root}/dir`)
+      writeFileSync(`${root}/dir/file`, 'content')
+    })
+    await makeLayer(driver, 'upper', 'base', (root) => closeSync(openSync(`${root}/dir/file`, 'r+')))
+    expect(existsSync(path.join(homeOf(place.root), 'upper/diff/dir/file'))).toBe(true)
+    expect(await driver.changes(id('upper'), id('base'))).toEqual([])
+  })
+
+  test('a layer that is opaque at its top shows nothing of what is below', async () => {
+    await using place = await openOn('ext4')
+    const { driver } = place
+    await makeLayer(driver, 'base', undefined, (root) => {
+      mkdirSync(`${root}/both/old`, { recursive: true })
+      mkdirSync(`${root}/below`)
+      writeFileSync(`${root}/file`, '')
+      writeFileSync(`${root}/replaced`, '')
+    })
+    await using source = await temporaryDirectory()
+    const content = path.join(source.path, 'content')
+    mkdirSync(`${content}/both/new`, { recursive: true })
+    for (const name of ['.wh..wh..opq', 'replaced']) writeFileSync(path.join(content, name), '')
+    const tar = path.join(source.path, 'tar')
+    await run('tar', ['--create', '--file', tar, '--directory', content, '.wh..wh..opq', 'both', 'replaced'])
+    await applyTo(driver, 'upper', id('base'), createReadStream(tar))
+    await using upper = await driver.get(id('upper'))
+    const shown = readdirSync(upper.path, { recursive: true, encoding: 'utf8' })
+    expect(new Set(shown)).toEqual(new Set(['both', 'both/new', 'replaced']))
+    await applyTo(driver, 'copy', id('base'), driver.diff(id('upper'), id('base')))
+    await expectEqual(driver, id('upper'), id('copy'))
+  })
+
   test('a tar cannot plant overlayfs’ own attributes', async () => {
     await using place = await openOn('ext4')
     const { driver } = place
@@ -206,12 +264,17 @@ describe.skipIf(skipped !== undefined)(`overlay2 diffs (${skipped ?? 'as root'})
   })
 })
 
-const backings: readonly FilesystemKind[] = ['ext4', 'xfs', 'btrfs', 'tmpfs']
+const backings: readonly (readonly [FilesystemKind, readonly number[]])[] = [
+  ['ext4', [1, 2]],
+  ['xfs', [3, 4]],
+  ['btrfs', [5, 6]],
+  ['tmpfs', [1, 2, 3, 4, 5, 6]],
+]
 
-describe.each(backings)('overlay2 diffs of random work on %s', (kind) => {
+describe.each(backings)('overlay2 diffs of random work on %s', (kind, seeds) => {
   const lacking = missing(kind)
 
-  test.skipIf(lacking !== undefined).for([1, 2, 3, 4])(`seed %i (${lacking ?? 'as root'})`, async (seed) => {
+  test.skipIf(lacking !== undefined).for(seeds)(`seed %i (${lacking ?? 'as root'})`, async (seed) => {
     await using place = await openOn(kind)
     await using workers = new TreeWorkers({ threads: 2 })
     const { driver } = place
