@@ -58,6 +58,27 @@ for (const { name, definition, skipped, reason } of await candidates()) {
       expect([store.layers(), await layerIds(store.driver), root.leftovers()]).toEqual([[], [], []])
     })
 
+    it('of the source are told as they were, whatever the driver makes of them', async () => {
+      const driver = await root.driver()
+      const store = await root.store({
+        driver: wrapped(driver, {
+          applyDiff: async (id, parent, passed) => {
+            try {
+              return await driver.applyDiff(id, parent, passed)
+            } catch (cause) {
+              throw new Error('the driver failed', { cause })
+            }
+          },
+        }),
+      })
+      const failure = new Error('connection reset')
+      const broken = async function* (): AsyncGenerator<Uint8Array> {
+        yield big.subarray(0, 1000)
+        throw failure
+      }
+      await expect(store.register(broken(), undefined)).rejects.toBe(failure)
+    })
+
     it('of the driver release the source', async () => {
       const driver = await root.driver()
       const failure = new Error('no')
@@ -140,6 +161,23 @@ for (const { name, definition, skipped, reason } of await candidates()) {
       await expect(store.createRWLayer('c', undefined, { signal: controller.signal })).rejects.toBe(reason)
       await using layer = await store.register(stream(big), undefined)
       expect(layer.depth).toBe(1)
+    })
+
+    it('by abort end a mere verification too', async () => {
+      const store = await root.store()
+      const { diffId } = await store.register(stream(big), undefined)
+      const controller = new AbortController()
+      const reason = new Error('interrupted')
+      const silent = async function* (): AsyncGenerator<Uint8Array> {
+        yield big.subarray(0, 300_000)
+        setImmediate(() => {
+          controller.abort(reason)
+        })
+        await new Promise(() => undefined)
+      }
+      const { signal } = controller
+      await expect(store.register(silent(), undefined, { diffId, signal })).rejects.toBe(reason)
+      expect(store.layers()).toHaveLength(1)
     })
 
     it('to delete a layer leave it out of sight, and the release can be repeated', async () => {

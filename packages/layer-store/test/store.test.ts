@@ -221,6 +221,27 @@ for (const { name, definition, skipped, reason } of await candidates()) {
       expect(await bytesOf(layer.tar())).toEqual(padded)
     })
 
+    it('reads on where a driver stopped at the end of the archive', async () => {
+      const driver = await root.driver()
+      const untilEnd = async function* (passed: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+        let length = 0
+        for await (const chunk of passed) {
+          yield chunk
+          length += chunk.length
+          if (length >= base.length) return
+        }
+      }
+      const store = await root.store({
+        driver: wrapped(driver, {
+          applyDiff: (id, parent, passed) => driver.applyDiff(id, parent, untilEnd(passed)),
+        }),
+      })
+      const padded = Buffer.concat([base, Buffer.alloc(50_000), Buffer.from('trailing words')])
+      await using layer = await store.register(stream(padded, 512), undefined)
+      expect(layer.diffId).toBe(diffIdOf(padded))
+      expect(await bytesOf(layer.tar())).toEqual(padded)
+    })
+
     it('gives the difference to any layer below, and to nothing', async () => {
       const store = await root.store()
       const l1 = await store.register(stream(base), undefined)
