@@ -63,7 +63,8 @@ export class Extensions {
     const size = this.#content.length
     const taken = Math.min(this.#left, bytes.length - at)
     const filled = size + paddingOf(size) - this.#left
-    if (filled < size) bytes.copy(this.#content, filled, at, at + taken)
+    // Nothing is copied once `filled` is past the end, which is padding.
+    bytes.copy(this.#content, filled, at, at + taken)
     this.#left -= taken
     if (this.#left === 0) this.#end()
     return taken

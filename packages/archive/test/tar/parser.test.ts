@@ -33,12 +33,15 @@ for (const [format, most] of [
     writeFileSync(`${scratch.path}/file`, 'content')
     const target = 't'.repeat(most - 60)
     symlinkSync(target, `${scratch.path}/link`)
+    symlinkSync('short', `${scratch.path}/link-short`)
+    writeFileSync(`${scratch.path}/short`, '')
     const tar = gnuTar(scratch.path, `--format=${format}`)
     const { entries } = parse(tar)
     const listed = execFileSync('tar', ['-t'], { input: tar, encoding: 'utf8' }).trim().split('\n')
     expect(entries.map(({ header }) => header.name.toString())).toEqual(listed)
-    const link = entries.find(({ header }) => header.type === 'symlink')
-    expect(link?.header.linkName.toString()).toBe(target)
+    const links = entries.filter(({ header }) => header.type === 'symlink')
+    expect(links.map(({ header }) => header.linkName.toString())).toEqual([target, 'short'])
+    expect(entries.at(-1)?.header).toMatchObject({ type: 'file', linkName: Buffer.alloc(0) })
     const file = entries.find(({ header }) => header.name.toString() === './file')
     expect(file?.content.toString()).toBe('content')
     expect(entries[0]?.header.type).toBe('directory')
@@ -82,12 +85,23 @@ test('reads what tar-stream writes, with PAX records', async () => {
   const stream = pack()
   const name = `ünïcode/${'x'.repeat(200)}`
   stream.entry(
-    { name, size: 3, mtime: new Date(1_000), uid: 1000, pax: { 'SCHILY.xattr.user.a': 'b' } },
+    {
+      name,
+      size: 3,
+      mtime: new Date(1_000),
+      uid: 1000,
+      pax: { 'SCHILY.xattr.user.a': 'b', mtime: '1.1234567899', atime: '-1.5' },
+    },
     'abc',
   )
   stream.finalize()
   const [entry] = parse(await buffer(stream)).entries
-  expect(entry?.header).toMatchObject({ uid: 1000, mtimeNs: 1_000_000_000n, type: 'file', size: 3 })
+  expect(entry?.header).toMatchObject({
+    uid: 1000,
+    mtimeNs: 1_123_456_789n,
+    atimeNs: -1_500_000_000n,
+    size: 3,
+  })
   expect(entry?.header.name.toString()).toBe(name)
   expect(entry?.header.xattrs).toEqual([['user.a', Buffer.from('b')]])
 })

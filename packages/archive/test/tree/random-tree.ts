@@ -30,7 +30,7 @@ export type Deed =
 const name = fc.constantFrom('a', 'a-b', 'b', 'c c', 'ü', '\xff\xfe', '.hidden', 'n'.repeat(120))
 const path = fc.array(name, { minLength: 1, maxLength: 4 }).map((parts) => parts.join('/'))
 const mode = fc.nat(0o7777).map((bits) => bits | 0o700)
-const content = fc.uint8Array({ maxLength: 2000 })
+const content = fc.uint8Array({ maxLength: 2000, size: 'medium' })
 const mtimeNs = fc.oneof(
   fc.bigInt(0n, 2_000_000_000n).map((seconds) => seconds * 1_000_000_000n),
   fc.bigInt(0n, 2_000_000_000_000_000_000n),
