@@ -1,0 +1,50 @@
+#!/usr/bin/env node
+import { CommanderError } from 'commander'
+import { describeFailure, exitCodeOf } from './failure.ts'
+import { Interruption } from './interruption.ts'
+import { Log } from './log.ts'
+import { Output } from './output.ts'
+import { createProgram, type Perform } from './program.ts'
+import { type GlobalFlags, type Settings, settingsOf } from './settings.ts'
+import { readVersion } from './version.ts'
+
+/** What the command line says before it has been understood, for errors in it. */
+function guessedFlags(args: readonly string[]): GlobalFlags {
+  const own = args.slice(0, args.includes('--') ? args.indexOf('--') : undefined)
+  return { json: own.includes('--json'), verbose: own.includes('--verbose') }
+}
+
+function report(error: unknown, settings: Settings): void {
+  const failure = describeFailure(error, settings)
+  const { code, message } = failure
+  if (settings.json) process.stderr.write(`${JSON.stringify({ error: failure })}\n`)
+  else process.stderr.write(`graphdriver: ${message} [${code}]\n`)
+  if (settings.logLevel === 'debug' && !settings.json) console.error(error)
+}
+
+let settings = settingsOf(guessedFlags(process.argv.slice(2)))
+
+const perform: Perform = async (flags, action) => {
+  settings = settingsOf(flags)
+  using interruption = new Interruption()
+  const { signal } = interruption
+  const invocation = { settings, output: new Output(settings.json), log: new Log(settings.logLevel), interruption, signal }
+  process.exitCode = (await action(invocation)) ?? 0
+}
+
+// Whoever reads our output may have had enough of it.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(141)
+  throw error
+})
+
+try {
+  await createProgram(perform, readVersion()).parseAsync()
+} catch (error) {
+  // Help and version are "errors" with exit code 0.
+  if (error instanceof CommanderError) process.exitCode = error.exitCode
+  else {
+    process.exitCode = exitCodeOf(error)
+    report(error, settings)
+  }
+}

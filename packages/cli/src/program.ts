@@ -1,0 +1,178 @@
+/** The command line: every command with its options. What a command does is imported when it is called. */
+import { parseKeyValue } from '@graphdriver/core'
+import { Command, type CommanderError, Option } from 'commander'
+import type { DiffFlags } from './commands/diff.ts'
+import type { MountFlags } from './commands/mount.ts'
+import type { RmFlags } from './commands/rm.ts'
+import type { RmiFlags } from './commands/rmi.ts'
+import type { RunFlags } from './commands/run.ts'
+import { UsageError } from './failure.ts'
+import type { Invocation } from './invocation.ts'
+import { type GlobalFlags, logLevels } from './settings.ts'
+
+/** Runs a command; the exit code is 0 where none is returned. */
+export type Perform = (flags: GlobalFlags, action: (invocation: Invocation) => Promise<number | void>) => Promise<void>
+
+const exitCodes = `
+Exit codes:
+  0        done
+  1        failed; stderr says why, with --json as {"error":{"code","message","details"}}
+  2        the command line is wrong
+  125      run: graphdriver or the runtime failed
+  126      run: the command in the image cannot be executed
+  127      run: the command is not in the image
+  128 + n  ended by signal n; 130 for Ctrl-C, 143 for SIGTERM
+  other    run: the exit code of the process
+
+As root the data root is /var/lib/graphdriver; an ordinary user has one in $XDG_DATA_HOME/graphdriver or
+~/.local/share/graphdriver, and the command starts itself again in a user namespace. GRAPHDRIVER_ROOT and
+GRAPHDRIVER_DRIVER stand for --root and --driver.`
+
+/** @param perform is given what the user asked for, once */
+export function createProgram(perform: Perform, version: string): Command {
+  const program = withGlobals(new Command('graphdriver'))
+    .description('Loads container images, shows their layers and runs them.')
+    .version(version, '--version', 'print the version')
+    .helpOption('-h, --help', 'explain')
+    .helpCommand(false)
+    .enablePositionalOptions()
+    .showSuggestionAfterError()
+    .configureOutput({ outputError: () => undefined })
+    .addHelpText('after', exitCodes)
+  addImageCommands(program, perform)
+  addLayerCommands(program, perform)
+  addHostCommands(program, perform)
+  for (const command of [program, ...program.commands]) command.exitOverride(rethrow)
+  return program
+}
+
+function addImageCommands(program: Command, perform: Perform): void {
+  sub(program, 'load', 'load images: docker save archives, OCI layouts, tars of them')
+    .argument('<file...>')
+    .action((files: string[], _: object, command: Command) =>
+      perform(command.optsWithGlobals(), async (call) => (await import('./commands/load.ts')).load(call, files)),
+    )
+  sub(program, 'images', 'list images').action((_: object, command: Command) =>
+    perform(command.optsWithGlobals(), async (call) => (await import('./commands/images.ts')).images(call)),
+  )
+  sub(program, 'layers', 'list all layers, or the stack of an image from the top down')
+    .argument('[image]')
+    .action((image: string | undefined, _: object, command: Command) =>
+      perform(command.optsWithGlobals(), async (call) => (await import('./commands/layers.ts')).layers(call, image)),
+    )
+  sub(program, 'rmi', 'remove an image name; with its last name the image and the layers that only it needs')
+    .argument('<image...>')
+    .option('-f, --force', 'remove all its names')
+    .action((words: string[], flags: RmiFlags, command: Command) =>
+      perform(command.optsWithGlobals(), async (call) => (await import('./commands/rmi.ts')).rmi(call, words, flags)),
+    )
+}
+
+function addLayerCommands(program: Command, perform: Perform): void {
+  addRun(program, perform)
+  sub(program, 'mount', 'mount a writable layer, of an image a new one, and leave it mounted; prints where')
+    .argument('<image|name>')
+    .option('--name <name>', 'of the new writable layer')
+    .action((word: string, flags: MountFlags, command: Command) =>
+      perform(command.optsWithGlobals(), async (call) =>
+        (await import('./commands/mount.ts')).mount(call, word, flags),
+      ),
+    )
+  sub(program, 'unmount', 'undo mount; the writable layer stays')
+    .argument('<name...>')
+    .action((names: string[], _: object, command: Command) =>
+      perform(command.optsWithGlobals(), async (call) => (await import('./commands/unmount.ts')).unmount(call, names)),
+    )
+  sub(program, 'changes', 'list what was written to a writable layer')
+    .argument('<name>')
+    .action((name: string, _: object, command: Command) =>
+      perform(command.optsWithGlobals(), async (call) => (await import('./commands/changes.ts')).changes(call, name)),
+    )
+  sub(program, 'diff', "write a tar: a writable layer's changes, a layer as it was loaded, or a whole image")
+    .argument('<image|name|layer>')
+    .option('-o, --output <file>', 'instead of stdout')
+    .action((word: string, flags: DiffFlags, command: Command) =>
+      perform(command.optsWithGlobals(), async (call) => (await import('./commands/diff.ts')).diff(call, word, flags)),
+    )
+  sub(program, 'inspect', 'print all that is known of an image, writable layer or layer, as JSON')
+    .argument('<image|name|layer>')
+    .action((word: string, _: object, command: Command) =>
+      perform(command.optsWithGlobals(), async (call) => (await import('./commands/inspect.ts')).inspect(call, word)),
+    )
+  sub(program, 'rm', 'remove writable layers')
+    .argument('<name...>')
+    .option('-f, --force', 'also if mounted')
+    .action((names: string[], flags: RmFlags, command: Command) =>
+      perform(command.optsWithGlobals(), async (call) => (await import('./commands/rm.ts')).rm(call, names, flags)),
+    )
+}
+
+function addRun(program: Command, perform: Perform): void {
+  sub(program, 'run', 'run a process on a new writable layer of an image, or of the image in a file')
+    .passThroughOptions()
+    .usage('[options] <image|file> [--] [command...]')
+    .argument('<image|file>')
+    .argument('[command...]', "instead of the image's own")
+    .option('--name <name>', 'of the writable layer, which is kept')
+    .option('--keep', 'keep the writable layer')
+    .option('--rm', 'remove the writable layer in any case')
+    .addOption(new Option('--runtime <name>', 'instead of the first that works').choices(['runc', 'crun', 'chroot']))
+    .option('-e, --env <name=value>', 'set a variable; may be repeated', append)
+    .option('-w, --workdir <directory>', 'in the container')
+    .option('-u, --user <user[:group]>', 'names or numbers')
+    .option('--hostname <name>', "the container's")
+    .option('--read-only', 'the process cannot write to its root filesystem')
+    .action((word: string, rest: string[], flags: RunFlags, command: Command) => {
+      const args = rest[0] === '--' ? rest.slice(1) : rest
+      return perform(command.optsWithGlobals(), async (call) =>
+        (await import('./commands/run.ts')).run(call, word, args, flags),
+      )
+    })
+}
+
+function addHostCommands(program: Command, perform: Perform): void {
+  sub(program, 'info', 'show the data root, its driver and why that one, what is in it').action(
+    (_: object, command: Command) =>
+      perform(command.optsWithGlobals(), async (call) => (await import('./commands/info.ts')).info(call)),
+  )
+  sub(program, 'drivers', 'list the storage drivers: which can serve here, and why the others cannot').action(
+    (_: object, command: Command) =>
+      perform(command.optsWithGlobals(), async (call) => (await import('./commands/drivers.ts')).drivers(call)),
+  )
+}
+
+function sub(program: Command, name: string, description: string): Command {
+  const command = withGlobals(new Command(name), 'Options everywhere:').description(description)
+  command.copyInheritedSettings(program)
+  program.addCommand(command)
+  return command
+}
+
+/** Before the command's name or after it: the two mean the same. */
+function withGlobals(command: Command, group?: string): Command {
+  const options = [
+    new Option('--root <directory>', 'the data root'),
+    new Option('--driver <name>', 'the storage driver, instead of the first that can serve'),
+    new Option('--driver-option <key=value>', 'for the driver; may be repeated').argParser(appendPair),
+    new Option('--json', 'print one JSON document'),
+    new Option('--no-progress', 'show no progress'),
+    new Option('--log-level <level>', 'how much to say on stderr').choices(logLevels),
+    new Option('--verbose', 'the same as --log-level debug; errors with their stack'),
+  ]
+  for (const option of options) command.addOption(group === undefined ? option : option.helpGroup(group))
+  return command
+}
+
+function append(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value]
+}
+
+function appendPair(text: string, before: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
+  const [key, value] = parseKeyValue(text)
+  return { ...before, [key]: value }
+}
+
+function rethrow(error: CommanderError): never {
+  if (error.exitCode === 0) throw error
+  throw new UsageError(error.message.replace(/^error: /, ''))
+}

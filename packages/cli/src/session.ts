@@ -1,0 +1,123 @@
+/**
+ * A data root with its driver, for the length of one command.
+ *
+ * The root is locked against other processes only while its records change, never while a container runs. So the
+ * records are opened anew each time: what was read before may not be true any more.
+ */
+import {
+  type Driver,
+  hostOf,
+  isGraphDriverError,
+  priorState,
+  selectDriver,
+  type Selection,
+} from '@graphdriver/core'
+import { lockStore } from '@graphdriver/layer-store'
+import { abandoned, forgetClaim } from './claim.ts'
+import type { Invocation } from './invocation.ts'
+import { openStores, type Stores } from './stores.ts'
+import { needsUserNamespace, reenter } from './user-namespace.ts'
+
+export class Session implements AsyncDisposable {
+  readonly root: string
+  readonly selection: Selection
+  readonly driver: Driver
+  readonly #invocation: Invocation
+
+  private constructor(invocation: Invocation, selection: Selection, driver: Driver) {
+    this.root = invocation.settings.root
+    this.selection = selection
+    this.driver = driver
+    this.#invocation = invocation
+  }
+
+  /** Chooses the driver and opens it; as an ordinary user, in a user namespace. */
+  static async open(invocation: Invocation): Promise<Session> {
+    await requirePrivileges(invocation)
+    const { settings, log } = invocation
+    const { root } = settings
+    const selection = await selectDriver({ root, driver: settings.driver, options: settings.driverOptions })
+    const { definition } = selection
+    log.debug(`driver ${definition.name} on ${root}: ${selection.why}`)
+    const driver = await definition.open(hostOf(definition, { root, options: settings.driverOptions }))
+    return new Session(invocation, selection, driver)
+  }
+
+  /** Opens what is there, to read it; `undefined` where there is nothing yet, and nothing is made then. */
+  static async openExisting(invocation: Invocation): Promise<Session | undefined> {
+    await requirePrivileges(invocation)
+    const prior = await priorState(invocation.settings.root)
+    return prior.length === 0 ? undefined : Session.open(invocation)
+  }
+
+  /** Reads the records as they are at this moment, waiting for nobody. */
+  async reading<T>(action: (stores: Stores) => Promise<T>): Promise<T> {
+    await using stores = await this.#stores(true)
+    return await action(stores)
+  }
+
+  /** Reads for longer: nobody changes the records meanwhile. */
+  async holding<T>(action: (stores: Stores) => Promise<T>): Promise<T> {
+    await using _ = await this.#lock('shared')
+    await using stores = await this.#stores(true)
+    return await action(stores)
+  }
+
+  /**
+   * Changes the records, alone. What a killed process left is cleared away first.
+   *
+   * @param options `always` goes on when the command has been told to end, as undoing must
+   */
+  async changing<T>(
+    action: (stores: Stores) => Promise<T>,
+    options: { readonly always?: boolean } = {},
+  ): Promise<T> {
+    const signal = options.always === true ? new AbortController().signal : this.#invocation.signal
+    await using _ = await this.#lock('exclusive', signal)
+    await using stores = await this.#stores(false, signal)
+    await this.#clear(stores, signal)
+    return await action(stores)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.driver[Symbol.asyncDispose]()
+  }
+
+  async #clear(stores: Stores, signal: AbortSignal): Promise<void> {
+    const { log } = this.#invocation
+    for (const name of await abandoned(this.root)) {
+      if (stores.layers.writableLayers().some((layer) => layer.name === name)) {
+        log.info(`removing writable layer '${name}', which a killed run left`)
+        await (await stores.layers.getRWLayer(name)).release()
+      }
+      await forgetClaim(this.root, name)
+    }
+    const collected = await stores.layers.collect({ signal })
+    if (collected.length > 0) log.info(`cleared away what a killed process left: ${collected.join(', ')}`)
+  }
+
+  #stores(readOnly: boolean, signal: AbortSignal = this.#invocation.signal): Promise<Stores> {
+    return openStores({ root: this.root, driver: this.driver, readOnly, signal })
+  }
+
+  async #lock(
+    mode: 'shared' | 'exclusive',
+    signal: AbortSignal = this.#invocation.signal,
+  ): Promise<AsyncDisposable> {
+    try {
+      return await lockStore(this.root, mode, { timeout: patience, signal })
+    } catch (error) {
+      if (!isGraphDriverError(error, 'GD_STORE_LOCKED')) throw error
+      this.#invocation.log.warn(error.message)
+      return lockStore(this.root, mode, { signal })
+    }
+  }
+}
+
+/** Starts the command again where it may mount, if it may not here. Nothing done before this call is worth having. */
+export async function requirePrivileges({ log }: Invocation): Promise<void> {
+  if (needsUserNamespace()) await reenter(log)
+}
+
+/** Milliseconds to wait for others before saying so. */
+const patience = 1000

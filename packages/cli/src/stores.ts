@@ -1,0 +1,26 @@
+import type { Driver } from '@graphdriver/core'
+import { type ImageStore, openImageStore, openReferenceStore, type ReferenceStore } from '@graphdriver/image'
+import { type DirectoryLayerStore, openLayerStore } from '@graphdriver/layer-store'
+
+/** The records under a data root, as they are now. Disposing closes them and deletes nothing. */
+export interface Stores extends AsyncDisposable {
+  readonly layers: DirectoryLayerStore
+  readonly images: ImageStore
+  readonly references: ReferenceStore
+}
+
+export interface OpenStoresOptions {
+  readonly root: string
+  readonly driver: Driver
+  readonly readOnly: boolean
+  readonly signal: AbortSignal
+}
+
+export async function openStores({ root, driver, readOnly, signal }: OpenStoresOptions): Promise<Stores> {
+  await using open = new AsyncDisposableStack()
+  const layers = open.use(await openLayerStore({ root, driver, readOnly, signal }))
+  const images = open.use(await openImageStore({ root, driver: driver.name, layers, signal }))
+  const references = await openReferenceStore({ root, driver: driver.name })
+  const kept = open.move()
+  return { layers, images, references, [Symbol.asyncDispose]: () => kept.disposeAsync() }
+}

@@ -1,0 +1,53 @@
+/**
+ * `npm test`: sets up if need be, builds, then lints, typechecks and tests everything. Its last line is
+ * `N passed, N failed, N skipped`; each of the checks beside the tests counts as one.
+ */
+import { readFileSync, rmSync } from 'node:fs'
+import path from 'node:path'
+import { runProgram } from './program.js'
+import { sum, tallyReport } from './tally.js'
+import { build, environment, install, main, node, packageDirectories, requireNode, root, turbo } from './workspace.js'
+
+/** Relative to each package, where git does not look. */
+const report = path.join('.turbo', 'vitest.json')
+
+const everything = ['--continue=dependencies-successful', '--concurrency=2']
+
+function check(title, code) {
+  if (code !== 0) console.error(`graphdriver: ${title} failed`)
+  return code === 0 ? { passed: 1, failed: 0, skipped: 0 } : { passed: 0, failed: 1, skipped: 0 }
+}
+
+function testedPackages() {
+  return packageDirectories().filter((directory) => {
+    const { scripts } = JSON.parse(readFileSync(path.join(root, directory, 'package.json'), 'utf8'))
+    return scripts?.test !== undefined
+  })
+}
+
+async function test() {
+  const reports = testedPackages().map((directory) => path.join(root, directory, report))
+  for (const file of reports) rmSync(file, { force: true })
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
+  const code = await turbo('run', 'test', ...everything, '--', ...reporters)
+  const tally = sum(reports.map(tallyReport))
+  // Something that no report has: an unhandled rejection, for one, fails a run in which every case passed.
+  return code !== 0 && tally.failed === 0 ? sum([tally, check('test run', code)]) : tally
+}
+
+await main(async () => {
+  requireNode()
+  await install()
+  await runProgram([process.execPath, path.join(root, 'tooling', 'lab', 'install.js')])
+  await build()
+  const lint = await runProgram([node, path.join(root, 'node_modules', 'pnpm', 'bin', 'pnpm.mjs'), 'run', 'lint'], {
+    cwd: root,
+    env: environment,
+  })
+  const types = await turbo('run', 'typecheck', ...everything)
+  const packages = await turbo('run', 'check', ...everything)
+  const checks = [check('lint', lint), check('typecheck', types), check('package check', packages)]
+  const { passed, failed, skipped } = sum([...checks, await test()])
+  console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`)
+  return failed === 0 ? 0 : 1
+})
