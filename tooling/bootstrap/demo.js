@@ -24,8 +24,8 @@ export async function demo(command) {
     return runProgram(command('--root', root, ...args), { cwd: repository })
   }
   try {
-    let code = await step('load', image)
-    if (code === 0) code = await step('info')
+    let code = await step('info')
+    if (code === 0) code = await step('load', image)
     if (code === 0) code = await step('layers', name)
     if (code === 0) code = await step('run', name)
     if (code === 0) console.log(`\nYour own image: npm start -- run my-image.tar -- /bin/sh -c 'echo hello'`)

@@ -6,7 +6,17 @@ import { readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { runProgram } from './program.js'
 import { sum, tallyReport } from './tally.js'
-import { build, environment, install, main, node, packageDirectories, requireNode, root, turbo } from './workspace.js'
+import {
+  build,
+  environment,
+  install,
+  main,
+  node,
+  packageDirectories,
+  requireNode,
+  root,
+  turbo,
+} from './workspace.js'
 
 /** Relative to each package, where git does not look. */
 const report = path.join('.turbo', 'vitest.json')
@@ -40,10 +50,13 @@ await main(async () => {
   await install()
   await runProgram([process.execPath, path.join(root, 'tooling', 'lab', 'install.js')])
   await build()
-  const lint = await runProgram([node, path.join(root, 'node_modules', 'pnpm', 'bin', 'pnpm.mjs'), 'run', 'lint'], {
-    cwd: root,
-    env: environment,
-  })
+  const lint = await runProgram(
+    [node, path.join(root, 'node_modules', 'pnpm', 'bin', 'pnpm.mjs'), 'run', 'lint'],
+    {
+      cwd: root,
+      env: environment,
+    },
+  )
   const types = await turbo('run', 'typecheck', ...everything)
   const packages = await turbo('run', 'check', ...everything)
   const checks = [check('lint', lint), check('typecheck', types), check('package check', packages)]

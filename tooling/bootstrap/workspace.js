@@ -98,7 +98,13 @@ export function turbo(...args) {
 }
 
 export async function build() {
-  const code = await turbo('run', 'build', '--output-logs=errors-only', '--log-prefix=none', '--summarize=false')
+  const code = await turbo(
+    'run',
+    'build',
+    '--output-logs=errors-only',
+    '--log-prefix=none',
+    '--summarize=false',
+  )
   if (code !== 0) throw new BootstrapError('the build failed; its own words are above')
 }
 

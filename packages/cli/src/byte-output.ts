@@ -16,7 +16,8 @@ export async function writeBytes(
   signal: AbortSignal,
 ): Promise<number> {
   if (file === undefined || file === '-') {
-    if (process.stdout.isTTY) throw new UsageError('a tar is not for a terminal; redirect stdout or use --output FILE')
+    if (process.stdout.isTTY)
+      throw new UsageError('a tar is not for a terminal; redirect stdout or use --output FILE')
     return send(bytes, process.stdout, signal, false)
   }
   try {

@@ -6,7 +6,10 @@ import type { RuntimeMount } from '@graphdriver/image'
  * Writes what a container is to find over the empty files of the init layer: the host's name servers and hosts, since
  * it has the host's network, and its own name. They are copies, so that it may write to them.
  */
-export async function writeContainerFiles(directory: string, hostname: string): Promise<readonly RuntimeMount[]> {
+export async function writeContainerFiles(
+  directory: string,
+  hostname: string,
+): Promise<readonly RuntimeMount[]> {
   const files = {
     '/etc/resolv.conf': await hostFile('/etc/resolv.conf'),
     '/etc/hosts': `${await hostFile('/etc/hosts')}127.0.1.1\t${hostname}\n`,

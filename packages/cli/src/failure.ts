@@ -29,15 +29,18 @@ export class ExitCodeError extends Error {
 
 export function exitCodeOf(error: unknown): number {
   if (error instanceof Interrupted) return error.exitCode
-  if (error instanceof ExitCodeError) return error.cause instanceof Interrupted ? error.cause.exitCode : error.exitCode
+  if (error instanceof ExitCodeError)
+    return error.cause instanceof Interrupted ? error.cause.exitCode : error.exitCode
   return error instanceof UsageError ? 2 : 1
 }
 
 export function describeFailure(error: unknown, settings: Settings): Failure {
   if (error instanceof ExitCodeError) return describeFailure(error.cause, settings)
-  if (error instanceof Interrupted) return { code: 'INTERRUPTED', message: error.message, details: { signal: error.signal } }
+  if (error instanceof Interrupted)
+    return { code: 'INTERRUPTED', message: error.message, details: { signal: error.signal } }
   if (error instanceof UsageError) return { code: error.code, message: error.message, details: {} }
-  if (isGraphDriverError(error)) return { code: error.code, message: withCause(error), details: error.details }
+  if (isGraphDriverError(error))
+    return { code: error.code, message: withCause(error), details: error.details }
   if (error instanceof CommandError) {
     return { code: error.code, message: error.message, details: { command: error.command, args: error.args } }
   }

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { CommanderError } from 'commander'
-import { describeFailure, exitCodeOf } from './failure.ts'
+import { describeFailure, ExitCodeError, exitCodeOf } from './failure.ts'
 import { Interruption } from './interruption.ts'
 import { Log } from './log.ts'
 import { Output } from './output.ts'
@@ -19,7 +19,8 @@ function report(error: unknown, settings: Settings): void {
   const { code, message } = failure
   if (settings.json) process.stderr.write(`${JSON.stringify({ error: failure })}\n`)
   else process.stderr.write(`graphdriver: ${message} [${code}]\n`)
-  if (settings.logLevel === 'debug' && !settings.json) console.error(error)
+  if (settings.logLevel === 'debug' && !settings.json)
+    console.error(error instanceof ExitCodeError ? error.cause : error)
 }
 
 let settings = settingsOf(guessedFlags(process.argv.slice(2)))
@@ -28,7 +29,13 @@ const perform: Perform = async (flags, action) => {
   settings = settingsOf(flags)
   using interruption = new Interruption()
   const { signal } = interruption
-  const invocation = { settings, output: new Output(settings.json), log: new Log(settings.logLevel), interruption, signal }
+  const invocation = {
+    settings,
+    output: new Output(settings.json),
+    log: new Log(settings.logLevel),
+    interruption,
+    signal,
+  }
   process.exitCode = (await action(invocation)) ?? 0
 }
 

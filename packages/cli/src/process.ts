@@ -33,7 +33,9 @@ export async function startProgram(
   return { pid: child.pid, exit: exitOf(child), kill: (signal) => void child.kill(signal) }
 }
 
-async function exitOf(child: Promise<Pick<Result, 'exitCode' | 'signal' | 'cause' | 'shortMessage'>>): Promise<number> {
+async function exitOf(
+  child: Promise<Pick<Result, 'exitCode' | 'signal' | 'cause' | 'shortMessage'>>,
+): Promise<number> {
   const result = await child
   if (result.exitCode !== undefined) return result.exitCode
   if (result.signal !== undefined) return signalExitCode(result.signal)

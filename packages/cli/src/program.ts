@@ -11,7 +11,10 @@ import type { Invocation } from './invocation.ts'
 import { type GlobalFlags, logLevels } from './settings.ts'
 
 /** Runs a command; the exit code is 0 where none is returned. */
-export type Perform = (flags: GlobalFlags, action: (invocation: Invocation) => Promise<number | void>) => Promise<void>
+export type Perform = (
+  flags: GlobalFlags,
+  action: (invocation: Invocation) => Promise<number | void>,
+) => Promise<void>
 
 const exitCodes = `
 Exit codes:
@@ -50,7 +53,9 @@ function addImageCommands(program: Command, perform: Perform): void {
   sub(program, 'load', 'load images: docker save archives, OCI layouts, tars of them')
     .argument('<file...>')
     .action((files: string[], _: object, command: Command) =>
-      perform(command.optsWithGlobals(), async (call) => (await import('./commands/load.ts')).load(call, files)),
+      perform(command.optsWithGlobals(), async (call) =>
+        (await import('./commands/load.ts')).load(call, files),
+      ),
     )
   sub(program, 'images', 'list images').action((_: object, command: Command) =>
     perform(command.optsWithGlobals(), async (call) => (await import('./commands/images.ts')).images(call)),
@@ -58,13 +63,17 @@ function addImageCommands(program: Command, perform: Perform): void {
   sub(program, 'layers', 'list all layers, or the stack of an image from the top down')
     .argument('[image]')
     .action((image: string | undefined, _: object, command: Command) =>
-      perform(command.optsWithGlobals(), async (call) => (await import('./commands/layers.ts')).layers(call, image)),
+      perform(command.optsWithGlobals(), async (call) =>
+        (await import('./commands/layers.ts')).layers(call, image),
+      ),
     )
   sub(program, 'rmi', 'remove an image name; with its last name the image and the layers that only it needs')
     .argument('<image...>')
     .option('-f, --force', 'remove all its names')
     .action((words: string[], flags: RmiFlags, command: Command) =>
-      perform(command.optsWithGlobals(), async (call) => (await import('./commands/rmi.ts')).rmi(call, words, flags)),
+      perform(command.optsWithGlobals(), async (call) =>
+        (await import('./commands/rmi.ts')).rmi(call, words, flags),
+      ),
     )
 }
 
@@ -81,29 +90,39 @@ function addLayerCommands(program: Command, perform: Perform): void {
   sub(program, 'unmount', 'undo mount; the writable layer stays')
     .argument('<name...>')
     .action((names: string[], _: object, command: Command) =>
-      perform(command.optsWithGlobals(), async (call) => (await import('./commands/unmount.ts')).unmount(call, names)),
+      perform(command.optsWithGlobals(), async (call) =>
+        (await import('./commands/unmount.ts')).unmount(call, names),
+      ),
     )
   sub(program, 'changes', 'list what was written to a writable layer')
     .argument('<name>')
     .action((name: string, _: object, command: Command) =>
-      perform(command.optsWithGlobals(), async (call) => (await import('./commands/changes.ts')).changes(call, name)),
+      perform(command.optsWithGlobals(), async (call) =>
+        (await import('./commands/changes.ts')).changes(call, name),
+      ),
     )
   sub(program, 'diff', "write a tar: a writable layer's changes, a layer as it was loaded, or a whole image")
     .argument('<image|name|layer>')
     .option('-o, --output <file>', 'instead of stdout')
     .action((word: string, flags: DiffFlags, command: Command) =>
-      perform(command.optsWithGlobals(), async (call) => (await import('./commands/diff.ts')).diff(call, word, flags)),
+      perform(command.optsWithGlobals(), async (call) =>
+        (await import('./commands/diff.ts')).diff(call, word, flags),
+      ),
     )
   sub(program, 'inspect', 'print all that is known of an image, writable layer or layer, as JSON')
     .argument('<image|name|layer>')
     .action((word: string, _: object, command: Command) =>
-      perform(command.optsWithGlobals(), async (call) => (await import('./commands/inspect.ts')).inspect(call, word)),
+      perform(command.optsWithGlobals(), async (call) =>
+        (await import('./commands/inspect.ts')).inspect(call, word),
+      ),
     )
   sub(program, 'rm', 'remove writable layers')
     .argument('<name...>')
     .option('-f, --force', 'also if mounted')
     .action((names: string[], flags: RmFlags, command: Command) =>
-      perform(command.optsWithGlobals(), async (call) => (await import('./commands/rm.ts')).rm(call, names, flags)),
+      perform(command.optsWithGlobals(), async (call) =>
+        (await import('./commands/rm.ts')).rm(call, names, flags),
+      ),
     )
 }
 
@@ -116,7 +135,9 @@ function addRun(program: Command, perform: Perform): void {
     .option('--name <name>', 'of the writable layer, which is kept')
     .option('--keep', 'keep the writable layer')
     .option('--rm', 'remove the writable layer in any case')
-    .addOption(new Option('--runtime <name>', 'instead of the first that works').choices(['runc', 'crun', 'chroot']))
+    .addOption(
+      new Option('--runtime <name>', 'instead of the first that works').choices(['runc', 'crun', 'chroot']),
+    )
     .option('-e, --env <name=value>', 'set a variable; may be repeated', append)
     .option('-w, --workdir <directory>', 'in the container')
     .option('-u, --user <user[:group]>', 'names or numbers')
@@ -137,7 +158,9 @@ function addHostCommands(program: Command, perform: Perform): void {
   )
   sub(program, 'drivers', 'list the storage drivers: which can serve here, and why the others cannot').action(
     (_: object, command: Command) =>
-      perform(command.optsWithGlobals(), async (call) => (await import('./commands/drivers.ts')).drivers(call)),
+      perform(command.optsWithGlobals(), async (call) =>
+        (await import('./commands/drivers.ts')).drivers(call),
+      ),
   )
 }
 
@@ -167,7 +190,10 @@ function append(value: string, before: readonly string[] = []): readonly string[
   return [...before, value]
 }
 
-function appendPair(text: string, before: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
+function appendPair(
+  text: string,
+  before: Readonly<Record<string, string>> = {},
+): Readonly<Record<string, string>> {
   const [key, value] = parseKeyValue(text)
   return { ...before, [key]: value }
 }

@@ -34,7 +34,8 @@ export async function reenter(log: Log): Promise<never> {
   const flags = await possibleFlags(unshare, log)
   const environment = { ...process.env, [reenteredVariable]: '1' }
   const args = [unshare, ...flags, '--', process.execPath, ...process.execArgv, ...process.argv.slice(1)]
-  if (process.execve === undefined) throw missing('execve', 'this Node cannot replace its process; use 22.15 or newer')
+  if (process.execve === undefined)
+    throw missing('execve', 'this Node cannot replace its process; use 22.15 or newer')
   return process.execve(unshare, args, environment)
 }
 
@@ -50,7 +51,10 @@ async function possibleFlags(unshare: string, log: Log): Promise<readonly string
   } else log.info(`${lacking}; files of the image can only belong to root`)
   const failure = await attempt(unshare, oneId)
   if (failure === undefined) return oneId
-  throw missing('user namespace', `no user namespace for ${userName()}: ${whyForbidden(failure)}; or run as root`)
+  throw missing(
+    'user namespace',
+    `no user namespace for ${userName()}: ${whyForbidden(failure)}; or run as root`,
+  )
 }
 
 async function attempt(unshare: string, flags: readonly string[]): Promise<CommandError | undefined> {

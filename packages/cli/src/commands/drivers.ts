@@ -22,7 +22,10 @@ export async function drivers(invocation: Invocation): Promise<void> {
   )
 }
 
-async function examine(name: string, { settings: { root, driverOptions, driver } }: Invocation): Promise<ListedDriver> {
+async function examine(
+  name: string,
+  { settings: { root, driverOptions, driver } }: Invocation,
+): Promise<ListedDriver> {
   try {
     const definition = await loadDriver(name)
     // Options are for one driver; which one is only clear when it is named.
@@ -36,7 +39,10 @@ async function examine(name: string, { settings: { root, driverOptions, driver }
   }
 }
 
-function ownOptions(name: string, options: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+function ownOptions(
+  name: string,
+  options: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
   return Object.fromEntries(Object.entries(options).filter(([key]) => key.startsWith(`${name}.`)))
 }
 

@@ -64,7 +64,9 @@ async function examine(invocation: Invocation): Promise<Info> {
 
 function installedRuntimes(): Readonly<Record<string, string>> {
   const found = runtimeNames.map((name) => [name, findRuntime(name)?.command] as const)
-  return Object.fromEntries(found.flatMap(([name, command]) => (command === undefined ? [] : [[name, command]])))
+  return Object.fromEntries(
+    found.flatMap(([name, command]) => (command === undefined ? [] : [[name, command]])),
+  )
 }
 
 function rows({ contents, ...info }: Info): readonly (readonly [string, string])[] {
@@ -72,7 +74,7 @@ function rows({ contents, ...info }: Info): readonly (readonly [string, string])
     ['version', info.version],
     ['root', info.root],
     ['driver', `${info.driver} (${info.why})`],
-    ...info.notes.map((note): [string, string] => ['', note]),
+    ...info.notes.map((note): [string, string] => ['  note', note]),
     ...info.refusals.map(({ driver, reason }): [string, string] => [`not ${driver}`, reason]),
     ...(contents?.status ?? []).map(([key, value]): [string, string] => [`  ${key}`, value]),
     ['user', info.rootless ? `in a user namespace with ${info.ids} ids` : 'root'],

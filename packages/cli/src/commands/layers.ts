@@ -19,8 +19,18 @@ export async function layers(invocation: Invocation, word: string | undefined): 
   if (session === undefined && word !== undefined) throw imageNotFound(word)
   const found = (await session?.reading((stores) => list(stores, word, invocation))) ?? []
   invocation.output.result({ driver: session?.driver.name, layers: found }, () => {
-    const heads = ['#', 'DIFF ID', 'CHAIN ID', 'SIZE', "DRIVER'S NAME", word === undefined ? 'ON' : 'CREATED BY']
-    return table(heads, found.map((layer) => row(layer, word !== undefined)))
+    const heads = [
+      '#',
+      'DIFF ID',
+      'CHAIN ID',
+      'SIZE',
+      "DRIVER'S NAME",
+      word === undefined ? 'ON' : 'CREATED BY',
+    ]
+    return table(
+      heads,
+      found.map((layer) => row(layer, word !== undefined)),
+    )
   })
 }
 

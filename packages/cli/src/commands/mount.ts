@@ -38,7 +38,8 @@ export async function mount(invocation: Invocation, word: string, flags: MountFl
     )
   }
   invocation.output.result({ name, path }, () => `${path}\n`)
-  if (created && flags.name === undefined) invocation.log.warn(`writable layer '${name}': graphdriver unmount ${name}`)
+  if (created && flags.name === undefined)
+    invocation.log.warn(`writable layer '${name}': graphdriver unmount ${name}`)
 }
 
 /** A writable layer that is there, or a new one. */

@@ -28,10 +28,14 @@ export async function rm(invocation: Invocation, names: readonly string[], flags
 async function requireUnused(layer: WritableLayer, root: string, force: boolean): Promise<void> {
   const { name } = layer
   if (await isClaimed(root, name)) {
-    throw new GraphDriverError('GD_LAYER_IN_USE', `writable layer '${name}' is in use by a running process; end it`, {
-      id: name,
-      users: ['graphdriver run'],
-    })
+    throw new GraphDriverError(
+      'GD_LAYER_IN_USE',
+      `writable layer '${name}' is in use by a running process; end it`,
+      {
+        id: name,
+        users: ['graphdriver run'],
+      },
+    )
   }
   const place = force ? undefined : await mountedAt(layer)
   if (place === undefined) return

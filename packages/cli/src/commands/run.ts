@@ -42,7 +42,9 @@ export async function run(
     await using _ = session
     return await runImage({ invocation, session, image, command, flags })
   } catch (error) {
-    throw error instanceof ExitCodeError || error instanceof Interrupted ? error : new ExitCodeError(125, error)
+    throw error instanceof ExitCodeError || error instanceof Interrupted
+      ? error
+      : new ExitCodeError(125, error)
   }
 }
 
@@ -104,7 +106,11 @@ async function removeLayer(session: Session, name: string): Promise<void> {
   )
 }
 
-async function runOn(rootfs: string, name: string, { invocation, image, command, flags }: Run): Promise<number> {
+async function runOn(
+  rootfs: string,
+  name: string,
+  { invocation, image, command, flags }: Run,
+): Promise<number> {
   const { log, settings, signal, interruption } = invocation
   await using scratch = await scratchDirectory()
   const hostname = flags.hostname ?? (/^[a-f0-9]{12}$/.test(name) ? name : randomName())
@@ -123,7 +129,12 @@ async function runOn(rootfs: string, name: string, { invocation, image, command,
     rootless: inUserNamespace(),
   })
   requireExecutable(spec)
-  const container: Container = { id: `graphdriver-${randomName()}`, bundle, spec, state: path.join(bundle, 'state') }
+  const container: Container = {
+    id: `graphdriver-${randomName()}`,
+    bundle,
+    spec,
+    state: path.join(bundle, 'state'),
+  }
   const runtime = await chooseRuntime(container, { wanted: flags.runtime, root: settings.root, log })
   signal.throwIfAborted()
   return await supervise(await runtime.start(container), interruption)

@@ -14,7 +14,9 @@ export const runtimeNames = ['runc', 'crun', 'chroot'] as const
 export type RuntimeName = (typeof runtimeNames)[number]
 
 /** A runtime that is installed here; `undefined` where it is not. */
-export function findRuntime(name: RuntimeName): { readonly runtime: ContainerRuntime; readonly command: string } | undefined {
+export function findRuntime(
+  name: RuntimeName,
+): { readonly runtime: ContainerRuntime; readonly command: string } | undefined {
   const command = findCommand(name === 'chroot' ? 'unshare' : name)
   if (command === undefined) return undefined
   return { command, runtime: name === 'chroot' ? new ChrootRuntime(command) : new OciRuntime(name, command) }
@@ -33,7 +35,10 @@ export interface RuntimeChoice {
  *
  * @throws GD_MISSING_PREREQUISITE naming each runtime and what it lacks
  */
-export async function chooseRuntime(container: Container, { wanted, root, log }: RuntimeChoice): Promise<ContainerRuntime> {
+export async function chooseRuntime(
+  container: Container,
+  { wanted, root, log }: RuntimeChoice,
+): Promise<ContainerRuntime> {
   const refusals: string[] = []
   for (const name of wanted === undefined ? runtimeNames : [wanted]) {
     const found = findRuntime(name)
@@ -74,7 +79,10 @@ function hostKey(command: string): string {
   const { mtimeMs, size } = statSync(command)
   const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
   const who = `${process.geteuid?.()} ${inUserNamespace()}`
-  return createHash('sha256').update(`${command} ${mtimeMs} ${size} ${boot} ${who}`).digest('hex').slice(0, 16)
+  return createHash('sha256')
+    .update(`${command} ${mtimeMs} ${size} ${boot} ${who}`)
+    .digest('hex')
+    .slice(0, 16)
 }
 
 async function readRemembered(file: string): Promise<string | undefined> {

@@ -35,10 +35,7 @@ function becoming({ root, process: { args, cwd, user, capabilities } }: RuntimeS
   return [setpriv, '--bounding-set', ['-all', ...bounding].join(','), '--inh-caps=-all', '--', ...enter]
 }
 
-const [file = '', ...flags] = process.argv.slice(2)
-const spec = readSpec(file)
-prepare(spec)
-if (!flags.includes('--trial')) {
+function become(spec: RuntimeSpec): void {
   const [command = '', ...args] = becoming(spec)
   const environment = Object.fromEntries(
     spec.process.env.map((variable): [string, string] => {
@@ -47,4 +44,14 @@ if (!flags.includes('--trial')) {
     }),
   )
   process.execve?.(command, [command, ...args], environment)
+}
+
+const [file = '', ...flags] = process.argv.slice(2)
+try {
+  const spec = readSpec(file)
+  prepare(spec)
+  if (!flags.includes('--trial')) become(spec)
+} catch (error) {
+  console.error(`graphdriver: ${error instanceof Error ? error.message : String(error)}`)
+  process.exitCode = 125
 }

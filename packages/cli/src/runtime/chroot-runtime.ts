@@ -24,7 +24,7 @@ export class ChrootRuntime implements ContainerRuntime {
       await run(command, args, { timeout: 30_000 })
       return undefined
     } catch (error) {
-      if (error instanceof CommandError) return error.stderr || error.message
+      if (error instanceof CommandError) return error.stderr.replace(/^graphdriver: /, '') || error.message
       throw error
     }
   }
@@ -46,7 +46,9 @@ export class ChrootRuntime implements ContainerRuntime {
   #commandLine({ bundle, spec }: Container, ...flags: readonly string[]): readonly string[] {
     const setpriv = findCommand('setpriv')
     const init = [process.execPath, initProgram(), path.join(bundle, 'config.json'), ...flags]
-    const namespaces = spec.linux.namespaces.map(({ type }) => `--${type}`).filter((flag) => flag !== '--user')
+    const namespaces = spec.linux.namespaces
+      .map(({ type }) => `--${type}`)
+      .filter((flag) => flag !== '--user')
     const unshare = [this.#unshare, ...namespaces, '--fork', '--kill-child', '--', ...init]
     // So that no container outlives a command that was killed.
     return setpriv === undefined ? unshare : [setpriv, '--pdeathsig', 'KILL', '--', ...unshare]

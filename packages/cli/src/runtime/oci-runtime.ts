@@ -3,7 +3,12 @@ import path from 'node:path'
 import type { RuntimeSpec } from '@graphdriver/image'
 import { CommandError, isSystemError, run } from '@graphdriver/sys'
 import { startProgram } from '../process.ts'
-import { type Container, type ContainerRuntime, RuntimeFailure, type RunningContainer } from './container-runtime.ts'
+import {
+  type Container,
+  type ContainerRuntime,
+  RuntimeFailure,
+  type RunningContainer,
+} from './container-runtime.ts'
 
 /** runc and crun, which share one command line. */
 export class OciRuntime implements ContainerRuntime {
@@ -21,7 +26,18 @@ export class OciRuntime implements ContainerRuntime {
     await writeTrialBundle(directory, spec)
     const log = path.join(directory, 'log')
     try {
-      const command = ['--root', state, '--log', log, '--log-format', 'json', 'create', '--bundle', directory, trial]
+      const command = [
+        '--root',
+        state,
+        '--log',
+        log,
+        '--log-format',
+        'json',
+        'create',
+        '--bundle',
+        directory,
+        trial,
+      ]
       // What it creates goes on holding the pipes that it was given, and would be waited for.
       const { exit } = await startProgram(this.#command, command, { mute: true })
       const code = await exit
@@ -47,7 +63,11 @@ export class OciRuntime implements ContainerRuntime {
     }
   }
 
-  async #finish(exit: Promise<number>, log: string, { state, id }: Pick<Container, 'state' | 'id'>): Promise<number> {
+  async #finish(
+    exit: Promise<number>,
+    log: string,
+    { state, id }: Pick<Container, 'state' | 'id'>,
+  ): Promise<number> {
     try {
       const code = await exit
       const complaint = code === 0 ? undefined : await lastError(log)
@@ -64,7 +84,9 @@ export class OciRuntime implements ContainerRuntime {
 
   /** What has gone by itself is not there to be deleted. */
   async #delete(state: string, id: string): Promise<void> {
-    await ignoreCommandError(run(this.#command, ['--root', state, 'delete', '--force', id], { timeout: 30_000 }))
+    await ignoreCommandError(
+      run(this.#command, ['--root', state, 'delete', '--force', id], { timeout: 30_000 }),
+    )
   }
 }
 
@@ -101,7 +123,8 @@ async function lastError(log: string): Promise<string | undefined> {
 function errorIn(line: string): string | undefined {
   try {
     const entry: unknown = JSON.parse(line)
-    if (typeof entry !== 'object' || entry === null || !('msg' in entry) || !('level' in entry)) return undefined
+    if (typeof entry !== 'object' || entry === null || !('msg' in entry) || !('level' in entry))
+      return undefined
     return entry.level === 'error' && typeof entry.msg === 'string' ? entry.msg : undefined
   } catch {
     return undefined

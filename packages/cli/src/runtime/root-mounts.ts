@@ -1,5 +1,16 @@
 import { closeSync, fstatSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
-import { AT_FDCWD, isSystemError, mount, MOUNT_ATTR, mountSetattr, MS, O, openat, openat2, RESOLVE } from '@graphdriver/sys'
+import {
+  AT_FDCWD,
+  isSystemError,
+  mount,
+  MOUNT_ATTR,
+  mountSetattr,
+  MS,
+  O,
+  openat,
+  openat2,
+  RESOLVE,
+} from '@graphdriver/sys'
 import type { RuntimeMount } from '@graphdriver/image'
 
 const flagOf: Readonly<Record<string, number>> = {
@@ -32,7 +43,8 @@ export class RootMounts implements Disposable {
   mount({ destination, type, source, options }: RuntimeMount): void {
     // No cgroup is made for this container, and the host's are not its business.
     if (type === 'cgroup') return
-    if (destination.startsWith('/dev/')) this.#at('/dev', (dev) => makeDirectory(`${dev}${destination.slice(4)}`))
+    if (destination.startsWith('/dev/'))
+      this.#at('/dev', (dev) => makeDirectory(`${dev}${destination.slice(4)}`))
     this.#at(destination, (target) => {
       const flags = options.reduce((sum, option) => sum | (flagOf[option] ?? 0), 0)
       const data = options.filter((option) => flagOf[option] === undefined).join(',')
@@ -54,23 +66,22 @@ export class RootMounts implements Disposable {
         unlessThere(() => writeFileSync(`${dev}/${name}`, '', { flag: 'wx' }))
         mount({ source: `/dev/${name}`, target: `${dev}/${name}`, flags: MS.BIND })
       }
-      const links = { fd: '/proc/self/fd', stdin: '/proc/self/fd/0', stdout: '/proc/self/fd/1', stderr: '/proc/self/fd/2' }
-      for (const [name, target] of Object.entries(links)) unlessThere(() => symlinkSync(target, `${dev}/${name}`))
+      const links = {
+        fd: '/proc/self/fd',
+        stdin: '/proc/self/fd/0',
+        stdout: '/proc/self/fd/1',
+        stderr: '/proc/self/fd/2',
+      }
+      for (const [name, target] of Object.entries(links))
+        unlessThere(() => symlinkSync(target, `${dev}/${name}`))
       unlessThere(() => symlinkSync('pts/ptmx', `${dev}/ptmx`))
     })
   }
 
   makeReadonly(path: string): void {
-    this.#at(path, (target, fd) => {
-      if (path !== '/') mount({ source: target, target, flags: MS.BIND | MS.REC })
-      // The descriptor is of what was there before; the name finds what is on top now.
-      const top = path === '/' ? fd : openat(AT_FDCWD, target, O.PATH)
-      try {
-        mountSetattr(top, '', 0, { set: MOUNT_ATTR.RDONLY })
-      } finally {
-        if (top !== fd) closeSync(top)
-      }
-    })
+    if (path !== '/') this.#at(path, (target) => mount({ source: target, target, flags: MS.BIND | MS.REC }))
+    // Looked up anew: this finds what is mounted there now.
+    this.#at(path, (_, fd) => mountSetattr(fd, '', 0, { set: MOUNT_ATTR.RDONLY }))
   }
 
   mask(path: string): void {
