@@ -170,6 +170,27 @@ test('hard links into the base are the same file, and are not looked at', async 
   expect(changes(it.tree, it.base)).toEqual([])
 })
 
+test('equal inode numbers on two filesystems mean nothing (needs root)', async ({ skip }) => {
+  const missing = need({ root: true })
+  skip(missing !== undefined, missing)
+  await using scratch = await temporaryDirectory()
+  const roots = ['tree', 'base'].map((name) => `${scratch.path}/${name}`)
+  const mounted: string[] = []
+  try {
+    for (const root of roots) {
+      mkdirSync(root)
+      execFileSync('mount', ['-t', 'tmpfs', 'gd-changes-test', root])
+      mounted.push(root)
+      writeFileSync(`${root}/file`, root)
+    }
+    const [tree = '', base = ''] = roots
+    expect(statSync(`${tree}/file`).ino).toBe(statSync(`${base}/file`).ino)
+    expect(changes(tree, base)).toEqual(['C /file'])
+  } finally {
+    for (const root of mounted) execFileSync('umount', [root])
+  }
+})
+
 test('names that are not UTF-8 keep their bytes, and are refused where they lost them', async () => {
   await using it = await pair(() => undefined)
   writeFileSync(latin1Path(it.tree, 'a\xff'), '')
