@@ -15,7 +15,7 @@ interface Leftovers {
   readonly directories: readonly string[]
 }
 
-/** Driver layers that no record names, those below others last. */
+/** Driver layers that no record names, sorted. */
 export async function findOrphans(context: StoreContext, options: CallOptions): Promise<readonly LayerId[]> {
   return (await findLeftovers(context, options)).layers
 }
@@ -84,7 +84,8 @@ async function findLeftovers(context: StoreContext, options: CallOptions): Promi
   }
   const onlySuspects = await isSharedWithBuildKit(context)
   const layers = found.filter((layer) => !named.has(layer) && (!onlySuspects || suspects.has(layer)))
-  return { layers: layers.sort(byHeight), directories }
+  // A writable layer comes before the init layer it stands on, whose name is longer.
+  return { layers: layers.sort(), directories }
 }
 
 /**
@@ -108,11 +109,6 @@ async function addIds(directory: string, ids: Set<string>): Promise<void> {
     const id = await readRecordFile(directory, name)
     if (id !== undefined && id !== '') ids.add(id)
   }
-}
-
-/** A writable layer stands on its init layer. */
-function byHeight(a: LayerId, b: LayerId): number {
-  return Number(a.endsWith('-init')) - Number(b.endsWith('-init')) || (a < b ? -1 : 1)
 }
 
 async function subdirectories(directory: string): Promise<readonly string[]> {

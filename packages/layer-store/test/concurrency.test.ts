@@ -161,6 +161,17 @@ for (const { name, definition, skipped, reason } of await candidates()) {
       await expect(theirs.mount()).rejects.toMatchObject({ code: 'GD_WRITABLE_LAYER_NOT_FOUND' })
     })
 
+    it('counts no longer what another store deleted', async () => {
+      const one = await root.store()
+      const below = await one.register(stream(base), undefined)
+      const above = await one.register(stream(numbered(1)), below.chainId)
+      const two = await root.store()
+      await above.release()
+      await expect(two.get(above.chainId)).rejects.toMatchObject({ code: 'GD_LAYER_NOT_FOUND' })
+      const held = await two.get(below.chainId)
+      expect((await held.release()).map((layer) => layer.chainId)).toEqual([below.chainId])
+    })
+
     it('does not delete what another store registered in the place of its own', async () => {
       const one = await root.store()
       const two = await root.store()

@@ -39,6 +39,7 @@ describe.skipIf(process.platform !== 'linux')('opening a store whose records are
     ],
     ['has no size', (directory) => rmSync(path.join(directory, 'size'))],
     ['has a size that is no number', (directory) => writeFileSync(path.join(directory, 'size'), '12x')],
+    ['has a negative size', (directory) => writeFileSync(path.join(directory, 'size'), '-5')],
     ['has no cache-id', (directory) => rmSync(path.join(directory, 'cache-id'))],
     ['has a cache-id that climbs', (directory) => writeFileSync(path.join(directory, 'cache-id'), '../../x')],
     ['has a parent that is no digest', (directory) => writeFileSync(path.join(directory, 'parent'), 'x')],

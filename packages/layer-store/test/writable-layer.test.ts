@@ -203,6 +203,7 @@ for (const { name, definition, skipped, reason } of await candidates()) {
 
     it('can be made again under a name of which a crash left an empty record', async () => {
       mkdirSync(path.join(root.layerdb, 'mounts', 'c'), { recursive: true })
+      writeFileSync(path.join(root.layerdb, 'mounts', 'c', 'mount-id'), '')
       const store = await root.store()
       expect(store.skipped).toMatchObject([{ path: path.join(root.layerdb, 'mounts', 'c') }])
       await store.createRWLayer('c', undefined)
