@@ -184,6 +184,8 @@ describe.skipIf(!isRoot)('paths (need root)', () => {
           { name: 'deep/down', type: '2', link: '../../../../usr' },
           { name: 'deep/down/lib/y', data: '2' },
           { name: 'z', type: '1', link: 'lib/x' },
+          { name: 'deep/absolute', type: '2', link: '/usr/lib' },
+          { name: 'deep/absolute/w' },
           { name: 'run', type: '2', link: '/var/run' },
           { name: 'run/pid', data: '3' },
         ),
@@ -192,13 +194,14 @@ describe.skipIf(!isRoot)('paths (need root)', () => {
     )
     const expected = [
       'deep/',
+      'deep/absolute -> /usr/lib',
       'deep/down -> ../../../../usr',
       'lib -> /usr/lib',
       'run -> /var/run',
       'usr/',
       'usr/lib/',
     ]
-    expected.push('usr/lib/x', 'usr/lib/y', 'var/', 'var/run/', 'var/run/pid', 'z')
+    expected.push('usr/lib/w', 'usr/lib/x', 'usr/lib/y', 'var/', 'var/run/', 'var/run/pid', 'z')
     expect(listTree(at.root)).toEqual(expected)
   })
 
@@ -243,6 +246,17 @@ describe.skipIf(!isRoot)('paths (need root)', () => {
     )
     const expected = ['dir -> one', 'one/', 'one/a', 'one/b', 'two/', 'two/a', 'way -> two']
     expect(listTree(at.root)).toEqual(expected)
+  })
+
+  it('refuses a hard link that takes the place of the way to its target', async () => {
+    await using at = await besideVictim()
+    const apply = (...entries: readonly RawEntry[]) =>
+      workers.apply(at.root, inChunks(rawTar(...entries)), { whiteouts: 'remove' })
+    const expected = { code: 'GD_ARCHIVE_INVALID', details: { entry: 'way' } }
+    const link: RawEntry = { name: 'way', type: '1', link: 'way/a' }
+    await expect(apply({ name: 'way/a' }, link)).rejects.toMatchObject(expected)
+    const symlink: RawEntry = { name: 'way', type: '2', link: 'one' }
+    await expect(apply({ name: 'one/a' }, symlink, link)).rejects.toMatchObject(expected)
   })
 
   it('stays inside while somebody exchanges a directory for a symlink to the outside', async () => {

@@ -1,6 +1,6 @@
 import { lstatSync, mkdirSync, readFileSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, lgetxattr, lsetxattr, statx } from '@graphdriver/sys'
+import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, lgetxattr, lsetxattr, mount, statx, umount } from '@graphdriver/sys'
 import { afterAll, describe, expect, it } from 'vitest'
 import { type ApplyResult, TreeWorkers } from '../src/index.ts'
 import { inChunks, type RawEntry, rawTar } from './support/raw-tar.ts'
@@ -252,6 +252,40 @@ describe.skipIf(!isRoot)('metadata of extracted entries (needs root)', () => {
       contentBytes: 3 + 2 + 1,
       skippedDevices: 0,
     })
+  })
+
+  it('counts a file as long as one of its links is there', async () => {
+    await using dir = await scratch()
+    const link: RawEntry = { name: 'b', type: '1', link: 'a' }
+    const still = await apply(dir.directory('one'), { name: 'a', data: '12345' }, link, {
+      name: 'a',
+      data: '1',
+    })
+    expect(still.contentBytes).toBe(6)
+    const gone = await apply(
+      dir.directory('two'),
+      { name: 'a', data: '12345' },
+      link,
+      { name: '.wh.a' },
+      { name: '.wh.b' },
+    )
+    expect(gone.contentBytes).toBe(0)
+  })
+
+  it('refuses to lose file capabilities on a filesystem without them, and loses the rest', async () => {
+    await using dir = await scratch()
+    const bare = dir.directory('bare')
+    mount({ source: 'gd-bare', target: bare, type: 'ramfs' })
+    try {
+      await apply(bare, { name: 'note', pax: { 'SCHILY.xattr.user.note': 'lost' } })
+      const ping: RawEntry = { name: 'ping', pax: { 'SCHILY.xattr.security.capability': capability } }
+      await expect(apply(bare, ping)).rejects.toMatchObject({
+        code: 'GD_ARCHIVE_UNSUPPORTED',
+        details: { entry: 'ping' },
+      })
+    } finally {
+      umount(bare)
+    }
   })
 
   it('replaces anything by anything', async () => {

@@ -242,8 +242,9 @@ describe.skipIf(!isRoot)('tree workers (need root)', () => {
 
   it.each([
     ['idle threads', ''],
-    ['a stream that nobody reads on', 'await workers.pack("/etc")[Symbol.asyncIterator]().next()'],
-  ])('does not keep the process alive by %s', (_title, extra) => {
+    ['a stream that nobody reads on', 'await workers.pack("/usr/bin")[Symbol.asyncIterator]().next()'],
+    ['a stream that was left', 'for await (const _ of workers.pack("/usr/bin")) break'],
+  ])('ends the process when all is done, with %s', (_title, extra) => {
     const entry = pathToFileURL(path.resolve(import.meta.dirname, '../src/index.ts')).href
     const script = `import { TreeWorkers } from ${JSON.stringify(entry)}
       const workers = new TreeWorkers()
