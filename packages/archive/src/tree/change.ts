@@ -1,4 +1,5 @@
 import { type Change, GraphDriverError } from '@graphdriver/core'
+import { pathBytes, pathText } from './path-text.ts'
 
 /** A `Change` whose path is bytes, from the tree's root and without a leading slash. */
 export interface TreeChange {
@@ -6,25 +7,23 @@ export interface TreeChange {
   readonly kind: Change['kind']
 }
 
-/** For people and programs: names that are not UTF-8 come out with replacement characters. */
 export function toChange({ path, kind }: TreeChange): Change {
-  return { path: `/${path.toString()}`, kind }
+  return { path: `/${pathText(path)}`, kind }
 }
 
 /**
- * The way back, refused for a path that may have lost bytes: it would name nothing, or another file.
+ * The way back, refused for a path that lost bytes on a way through UTF-8: it would name nothing, or another file.
  *
  * @throws GD_ARCHIVE_UNSUPPORTED
  */
 export function toTreeChange({ path, kind }: Change): TreeChange {
-  if (path.includes('\ufffd')) {
-    throw new GraphDriverError(
-      'GD_ARCHIVE_UNSUPPORTED',
-      `change '${path}': the name is not UTF-8 and cannot be exported by a list of changes; take a whole diff`,
-      { entry: path, reason: 'the name is not UTF-8' },
-    )
-  }
-  return { path: Buffer.from(path.replace(/^\/+/, '')), kind }
+  const bytes = pathBytes(path.replace(/^\/+/, ''))
+  if (bytes !== undefined) return { path: bytes, kind }
+  throw new GraphDriverError(
+    'GD_ARCHIVE_UNSUPPORTED',
+    `change '${path}': the name is not UTF-8 and lost bytes on its way here; export the whole difference instead`,
+    { entry: path, reason: 'the name lost bytes' },
+  )
 }
 
 /** The order of lists and archives: by the bytes of the whole path, so that a directory precedes its content. */

@@ -2,8 +2,9 @@
  * What differs between two trees, by walking both at once.
  *
  * The rules are Docker's: metadata decides, contents are never read. So a file rewritten with the same size and
- * modification time is not seen; with nanoseconds on both sides that takes intent. Directories count by mode, owner
- * and attributes only. Beyond Docker, targets of symlinks and `user.*` attributes are compared too.
+ * modification time is not seen; with nanoseconds on both sides that takes intent, or two writes within one tick of
+ * the kernel's clock (a few milliseconds). Directories count by mode, owner and attributes only. Beyond Docker,
+ * targets of symlinks and `user.*` attributes are compared too.
  */
 import {
   type DirectoryEntry,

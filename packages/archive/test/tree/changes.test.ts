@@ -15,6 +15,7 @@ import {
 } from 'node:fs'
 import { AT_FDCWD, lsetxattr, utimensat } from '@graphdriver/sys'
 import { need, temporaryDirectory } from '@tooling/lab'
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { toChange, toTreeChange } from '../../src/tree/change.ts'
 import { changesBetween } from '../../src/tree/changes.ts'
@@ -181,7 +182,8 @@ test('equal inode numbers on two filesystems mean nothing (needs root)', async (
       mkdirSync(root)
       execFileSync('mount', ['-t', 'tmpfs', 'gd-changes-test', root])
       mounted.push(root)
-      writeFileSync(`${root}/file`, root)
+      // Not of one size: both are written in one tick of the kernel's clock.
+      writeFileSync(`${root}/file`, 'x'.repeat(mounted.length))
     }
     const [tree = '', base = ''] = roots
     expect(statSync(`${tree}/file`).ino).toBe(statSync(`${base}/file`).ino)
@@ -193,13 +195,36 @@ test('equal inode numbers on two filesystems mean nothing (needs root)', async (
 
 test('names that are not UTF-8 keep their bytes, and are refused where they lost them', async () => {
   await using it = await pair(() => undefined)
-  writeFileSync(latin1Path(it.tree, 'a\xff'), '')
+  writeFileSync(latin1Path(it.tree, 'a\xff\xc3\xbc'), '')
   const [change, ...rest] = changesBetween(it.tree, it.base, never)
   expect(rest).toEqual([])
-  expect(change?.path).toEqual(Buffer.from([0x61, 0xff]))
+  expect(change?.path).toEqual(Buffer.from([0x61, 0xff, 0xc3, 0xbc]))
   const shown = change === undefined ? { path: '', kind: 'add' as const } : toChange(change)
-  expect(shown.path).toBe('/a\ufffd')
-  expect(() => toTreeChange(shown)).toThrow(expect.objectContaining({ code: 'GD_ARCHIVE_UNSUPPORTED' }))
+  expect(shown.path).toBe('/a\udcffü')
+  expect(toTreeChange(shown)).toEqual(change)
+  const printed = { ...shown, path: Buffer.from(shown.path).toString() }
+  expect(printed.path).toBe('/a\ufffdü')
+  expect(() => toTreeChange(printed)).toThrow(expect.objectContaining({ code: 'GD_ARCHIVE_UNSUPPORTED' }))
+})
+
+test('any path comes back from its text', () => {
+  const path = fc
+    .uint8Array({ min: 1, maxLength: 60, size: 'max' })
+    .map((bytes) => Buffer.from(bytes.filter((byte) => byte !== 0x2f)))
+    .filter((bytes) => !bytes.includes('\ufffd'))
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        path,
+        fc.string({ unit: 'grapheme' }).map((text) => Buffer.from(text)),
+      ),
+      (bytes) => {
+        fc.pre(!bytes.includes('\ufffd') && bytes[0] !== 0x2f)
+        const text = toChange({ path: bytes, kind: 'add' })
+        expect(toTreeChange(structuredClone(text)).path).toEqual(bytes)
+      },
+    ),
+  )
 })
 
 test('symlinks are never followed, on neither side', async () => {
