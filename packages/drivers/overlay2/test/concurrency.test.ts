@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { isGraphDriverError } from '@graphdriver/core'
@@ -69,5 +71,25 @@ describe.skipIf(skipped !== undefined)(`overlay2 used by many (${skipped ?? 'as 
     await using _ = await place.driver.get(id('b'))
     await Promise.all(many.map(() => place.driver.remove(id('b'))))
     expect(readdirSync(homeOf(place.root)).toSorted()).toEqual(['a', 'l'])
+  })
+
+  test('processes that mount the same layers at the same moment make one mount of each', async () => {
+    await using place = await openOn('tmpfs')
+    const { driver } = place
+    await driver.create(id('base'))
+    for (const index of many) await driver.create(id(`layer-${index}`), { parent: id('base') })
+    const program = path.join(import.meta.dirname, 'mount-all.ts')
+    const children = Array.from({ length: 3 }, () =>
+      spawn(process.execPath, [program, place.root], { stdio: ['pipe', 'pipe', 'inherit'] }),
+    )
+    await Promise.all(children.map((child) => once(child.stdout, 'data')))
+    const ends = children.map((child) => once(child, 'exit'))
+    for (const child of children) child.stdin.write('go')
+    expect(await Promise.all(ends)).toEqual(children.map(() => [0, null]))
+    const targets = readMountTable().flatMap((entry) => (entry.type === 'overlay' ? [entry.target] : []))
+    const ours = targets.filter((target) => target.startsWith(`${place.root}/`))
+    expect(new Set(ours).size).toBe(64)
+    expect(ours).toHaveLength(64)
+    for (const index of many) await driver.remove(id(`layer-${index}`))
   })
 })

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs'
 import path from 'node:path'
-import { mount, readMountTable, umount } from '@graphdriver/sys'
-import { filesystem } from '@tooling/lab'
+import { mount, readMountTable, run, umount } from '@graphdriver/sys'
+import { filesystem, need } from '@tooling/lab'
 import { describe, expect, test } from 'vitest'
 import overlay2 from '../src/index.ts'
 import { makeScratch } from '../src/scratch.ts'
@@ -99,5 +99,30 @@ describe.skipIf(skipped !== undefined)(`overlay2 probes (${skipped ?? 'as root'}
     symlinkSync('precious', path.join(volume.path, '.graphdriver-probe-0000000000000000'))
     await probeAt(volume.path)
     expect(existsSync(path.join(volume.path, 'precious'))).toBe(true)
+  })
+
+  test('a process that may not mount is told so', async ({ skip }) => {
+    const lacking = need({ command: 'setpriv', package: 'util-linux' })
+    skip(lacking !== undefined, lacking)
+    await using volume = await filesystem('tmpfs', { sizeMiB: 64, mountOptions: ['mode=0777'] })
+    const built = path.resolve(import.meta.dirname, '../dist/index.js')
+    const script = `
+      const { default: overlay2 } = await import(${JSON.stringify(built)})
+      const root = ${JSON.stringify(volume.path)}
+      console.log(JSON.stringify(await overlay2.probe({ root, home: root + '/overlay2', options: {} })))`
+    const { stdout } = await run('setpriv', [
+      '--bounding-set=-sys_admin',
+      '--inh-caps=-all',
+      process.execPath,
+      '--input-type=module',
+      '--eval',
+      script,
+    ])
+    expect(JSON.parse(stdout)).toMatchObject({
+      supported: false,
+      code: 'not-permitted',
+      hint: expect.stringContaining('root'),
+    })
+    expect(readdirSync(volume.path)).toEqual([])
   })
 })

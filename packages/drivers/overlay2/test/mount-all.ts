@@ -1,0 +1,11 @@
+/** A process that mounts every layer with a parent under the root it is given, once it is told to. */
+import { once } from 'node:events'
+import overlay2 from '../dist/index.js'
+
+const root = process.argv[2] ?? ''
+await using driver = await overlay2.open({ root, home: `${root}/overlay2`, options: {} })
+const layers = (await Array.fromAsync(driver.layers())).toSorted()
+process.stdout.write('ready\n')
+await once(process.stdin, 'data')
+for (const layer of layers) await driver.get(layer)
+process.stdin.destroy()
