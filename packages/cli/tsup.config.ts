@@ -1,3 +1,3 @@
 import { library } from '@tooling/tsup'
 
-export default library('src/main.ts', 'src/runtime/chroot-init.ts')
+export default library('src/main.ts')

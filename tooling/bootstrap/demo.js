@@ -32,7 +32,7 @@ export async function demo(command) {
     return code
   } finally {
     // Some of it may belong to ids of a user namespace, which only the command can remove.
-    await runProgram(command('--root', root, '--no-progress', 'rmi', '--quiet', name), { cwd: repository })
+    await runProgram(command('--root', root, 'rmi', name), { cwd: repository, output: 'none' })
     rmSync(root, { recursive: true, force: true })
   }
 }

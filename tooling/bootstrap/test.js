@@ -39,7 +39,7 @@ async function test() {
   const reports = testedPackages().map((directory) => path.join(root, directory, report))
   for (const file of reports) rmSync(file, { force: true })
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
-  const code = await turbo('run', 'test', ...everything, '--', ...reporters)
+  const code = await turbo(['run', 'test', ...everything, '--', ...reporters])
   const tally = sum(reports.map(tallyReport))
   // Something that no report has: an unhandled rejection, for one, fails a run in which every case passed.
   return code !== 0 && tally.failed === 0 ? sum([tally, check('test run', code)]) : tally
@@ -57,8 +57,8 @@ await main(async () => {
       env: environment,
     },
   )
-  const types = await turbo('run', 'typecheck', ...everything)
-  const packages = await turbo('run', 'check', ...everything)
+  const types = await turbo(['run', 'typecheck', ...everything])
+  const packages = await turbo(['run', 'check', ...everything])
   const checks = [check('lint', lint), check('typecheck', types), check('package check', packages)]
   const { passed, failed, skipped } = sum([...checks, await test()])
   console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`)

@@ -3,7 +3,7 @@
  * does as little as it can: what is there and current is left alone.
  */
 import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { runProgram } from './program.js'
@@ -73,6 +73,7 @@ export async function install() {
   const code = await runProgram([windows ? 'npx.cmd' : 'npx', '--yes', pnpm, ...arguments_], {
     cwd: root,
     env: { ...quiet, npm_config_update_notifier: 'false' },
+    output: 'stderr',
   })
   if (code === 127) throw new BootstrapError('npx is not on the PATH; install npm, which comes with Node')
   if (code !== 0 || !existsSync(node)) throw new BootstrapError(await explainFailedInstall(code))
@@ -92,20 +93,55 @@ async function explainFailedInstall(code) {
 }
 
 /** Runs turbo, which knows what is built and current. */
-export function turbo(...args) {
+export function turbo(args, options = {}) {
   const program = path.join(root, 'node_modules', 'turbo', 'bin', 'turbo')
-  return runProgram([node, program, ...args], { cwd: root, env: environment })
+  return runProgram([node, program, ...args], { cwd: root, env: environment, ...options })
 }
 
+/** What the last complete build was made from. */
+const buildStamp = path.join(root, 'node_modules', '.graphdriver-build')
+
+function builtPackages() {
+  return packageDirectories().filter((directory) => manifestOf(directory).scripts?.build !== undefined)
+}
+
+/** Names, sizes and times of all that a build reads; turbo reads the contents, which takes seconds. */
+function buildInputs() {
+  const shared = ['tooling/tsup', 'tooling/tsconfig']
+  const hash = createHash('sha256').update(fingerprint())
+  for (const directory of [...builtPackages(), ...shared]) {
+    const base = path.join(root, directory)
+    for (const entry of readdirSync(base, { withFileTypes: true })) {
+      if (entry.isFile()) noteFile(hash, path.join(base, entry.name))
+    }
+    if (!existsSync(path.join(base, 'src'))) continue
+    for (const name of readdirSync(path.join(base, 'src'), { recursive: true })) {
+      noteFile(hash, path.join(base, 'src', name))
+    }
+  }
+  return hash.digest('hex')
+}
+
+function noteFile(hash, file) {
+  const { size, mtimeMs } = statSync(file)
+  hash.update(`${file} ${size} ${mtimeMs}\n`)
+}
+
+function isBuilt(wanted) {
+  if (!existsSync(buildStamp) || readFileSync(buildStamp, 'utf8') !== wanted) return false
+  return builtPackages().every((directory) => existsSync(path.join(root, directory, 'dist')))
+}
+
+/** Builds what has changed. */
 export async function build() {
-  const code = await turbo(
-    'run',
-    'build',
-    '--output-logs=errors-only',
-    '--log-prefix=none',
-    '--summarize=false',
-  )
+  const wanted = buildInputs()
+  if (isBuilt(wanted)) return
+  rmSync(buildStamp, { force: true })
+  const code = await turbo(['run', 'build', '--output-logs=errors-only', '--log-prefix=none'], {
+    output: 'stderr',
+  })
   if (code !== 0) throw new BootstrapError('the build failed; its own words are above')
+  writeFileSync(buildStamp, wanted)
 }
 
 /** Ends the program with one line for a reason, with the stack for what should not happen. */

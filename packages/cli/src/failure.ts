@@ -56,21 +56,17 @@ function describeHostError(error: NodeJS.ErrnoException, { root }: Settings): Fa
 
 function hostMessage(error: NodeJS.ErrnoException, root: string, file: string | undefined): string {
   const within = file === undefined || file === root || file.startsWith(`${root}/`) || root.startsWith(file)
-  switch (error.code) {
-    case 'EACCES':
-    case 'EPERM':
-      if (within) return `no permission on ${root}; run as root or choose --root (${error.message})`
-      return `${file ?? root}: permission denied`
-    case 'EROFS':
-      return `${within ? root : (file ?? root)} is on a read-only filesystem; choose --root`
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return `no space left on the filesystem of ${root}; nothing of this call was kept, free some or choose --root`
-    case 'ENOENT':
-      return file === undefined ? error.message : `${file}: no such file or directory`
-    default:
-      return error.message
+  const { code = '' } = error
+  if (['EACCES', 'EPERM'].includes(code)) {
+    if (within) return `no permission on ${root}; run as root or choose --root (${error.message})`
+    return `${file}: permission denied`
   }
+  if (code === 'EROFS') return `${within ? root : file} is on a read-only filesystem; choose --root`
+  if (['ENOSPC', 'EDQUOT'].includes(code)) {
+    return `no space left on the filesystem of ${root}; nothing of this call was kept, free some or choose --root`
+  }
+  if (code === 'ENOENT' && file !== undefined) return `${file}: no such file or directory`
+  return error.message
 }
 
 /** A translated error often leaves the host's own word, such as ENOSPC, to its cause. */

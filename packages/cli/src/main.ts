@@ -4,6 +4,7 @@ import { describeFailure, ExitCodeError, exitCodeOf } from './failure.ts'
 import { Interruption } from './interruption.ts'
 import { Log } from './log.ts'
 import { Output } from './output.ts'
+import { initVerb } from './init-verb.ts'
 import { createProgram, type Perform } from './program.ts'
 import { type GlobalFlags, type Settings, settingsOf } from './settings.ts'
 import { readVersion } from './version.ts'
@@ -45,13 +46,23 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error
 })
 
-try {
-  await createProgram(perform, readVersion()).parseAsync()
-} catch (error) {
-  // Help and version are "errors" with exit code 0.
-  if (error instanceof CommanderError) process.exitCode = error.exitCode
-  else {
-    process.exitCode = exitCodeOf(error)
-    report(error, settings)
+async function main(): Promise<void> {
+  const [verb, ...rest] = process.argv.slice(2)
+  if (verb === initVerb) {
+    const { initContainer } = await import('./runtime/chroot-init.ts')
+    process.exitCode = initContainer(rest)
+    return
+  }
+  try {
+    await createProgram(perform, readVersion()).parseAsync()
+  } catch (error) {
+    // Help and version are "errors" with exit code 0.
+    if (error instanceof CommanderError) process.exitCode = error.exitCode
+    else {
+      process.exitCode = exitCodeOf(error)
+      report(error, settings)
+    }
   }
 }
+
+await main()

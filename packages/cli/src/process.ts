@@ -39,5 +39,5 @@ async function exitOf(
   const result = await child
   if (result.exitCode !== undefined) return result.exitCode
   if (result.signal !== undefined) return signalExitCode(result.signal)
-  throw result.cause ?? new Error(result.shortMessage)
+  throw new Error(result.shortMessage, { cause: result.cause })
 }

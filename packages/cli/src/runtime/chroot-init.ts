@@ -26,10 +26,8 @@ function prepare(spec: RuntimeSpec): void {
 function becoming({ root, process: { args, cwd, user, capabilities } }: RuntimeSpec): readonly string[] {
   const unshare = findCommand('unshare') ?? 'unshare'
   const setpriv = findCommand('setpriv')
-  const enter = [
-    ...[unshare, '--root', root.path, '--wd', cwd],
-    ...['--setuid', String(user.uid), '--setgid', String(user.gid), '--', ...args],
-  ]
+  const identity = ['--setuid', String(user.uid), '--setgid', String(user.gid)]
+  const enter = [unshare, '--root', root.path, '--wd', cwd, ...identity, '--', ...args]
   if (setpriv === undefined) return enter
   const bounding = capabilities.bounding.map((name) => `+${name.replace(/^CAP_/, '').toLowerCase()}`)
   return [setpriv, '--bounding-set', ['-all', ...bounding].join(','), '--inh-caps=-all', '--', ...enter]
@@ -46,12 +44,19 @@ function become(spec: RuntimeSpec): void {
   process.execve?.(command, [command, ...args], environment)
 }
 
-const [file = '', ...flags] = process.argv.slice(2)
-try {
-  const spec = readSpec(file)
-  prepare(spec)
-  if (!flags.includes('--trial')) become(spec)
-} catch (error) {
-  console.error(`graphdriver: ${error instanceof Error ? error.message : String(error)}`)
-  process.exitCode = 125
+/**
+ * Becomes the container of an OCI configuration, or with `--trial` only does what goes before that.
+ *
+ * @returns the exit code of a failure
+ */
+export function initContainer([file = '', ...flags]: readonly string[]): number {
+  try {
+    const spec = readSpec(file)
+    prepare(spec)
+    if (!flags.includes('--trial')) become(spec)
+    return 0
+  } catch (error) {
+    console.error(`graphdriver: ${error instanceof Error ? error.message : String(error)}`)
+    return 125
+  }
 }

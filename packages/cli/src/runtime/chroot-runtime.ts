@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { CommandError, findCommand, isSystemError, run } from '@graphdriver/sys'
+import { initVerb } from '../init-verb.ts'
 import { startProgram } from '../process.ts'
 import type { Container, ContainerRuntime, RunningContainer } from './container-runtime.ts'
 
@@ -45,7 +45,13 @@ export class ChrootRuntime implements ContainerRuntime {
 
   #commandLine({ bundle, spec }: Container, ...flags: readonly string[]): readonly string[] {
     const setpriv = findCommand('setpriv')
-    const init = [process.execPath, initProgram(), path.join(bundle, 'config.json'), ...flags]
+    const init = [
+      process.execPath,
+      process.argv[1] ?? '',
+      initVerb,
+      path.join(bundle, 'config.json'),
+      ...flags,
+    ]
     const namespaces = spec.linux.namespaces
       .map(({ type }) => `--${type}`)
       .filter((flag) => flag !== '--user')
@@ -53,10 +59,6 @@ export class ChrootRuntime implements ContainerRuntime {
     // So that no container outlives a command that was killed.
     return setpriv === undefined ? unshare : [setpriv, '--pdeathsig', 'KILL', '--', ...unshare]
   }
-}
-
-function initProgram(): string {
-  return fileURLToPath(new URL('./runtime/chroot-init.js', import.meta.url))
 }
 
 /** Needs CONFIG_PROC_CHILDREN, which every distribution sets. */

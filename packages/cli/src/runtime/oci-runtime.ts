@@ -50,10 +50,8 @@ export class OciRuntime implements ContainerRuntime {
   async start({ id, bundle, state }: Container): Promise<RunningContainer> {
     await mkdir(state, { recursive: true })
     const log = path.join(state, 'log')
-    const program = await startProgram(this.#command, [
-      ...['--root', state, '--log', log, '--log-format', 'json'],
-      ...['run', '--bundle', bundle, id],
-    ])
+    const command = ['--root', state, '--log', log, '--log-format', 'json', 'run', '--bundle', bundle, id]
+    const program = await startProgram(this.#command, command)
     return {
       exit: this.#finish(program.exit, log, { state, id }),
       signal: async (signal) => {
