@@ -33,7 +33,6 @@ export class DirectoryFiles implements ImageFiles {
     try {
       const target = await realpath(path.join(this.#root, name))
       if (!target.startsWith(this.#root.replace(/\/?$/, path.sep))) return undefined
-      // eslint-disable-next-line no-bitwise
       file = await open(
         target,
         constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0),

@@ -57,7 +57,7 @@ export interface ImageStore extends AsyncDisposable {
    */
   find(word: string, references?: ReferenceStore): Promise<Image>
 
-  /** Sorted by id. */
+  /** Those of when it was opened, and since then its own. Sorted by id. */
   list(): readonly Image[]
 
   /**

@@ -76,6 +76,8 @@ async function explained(error: unknown, source: SourceLayer, options: CallOptio
     'GD_DIGEST_MISMATCH',
   ] as const
   if (source.digest === undefined || !isGraphDriverError(error, ...symptoms)) return error
+  const isTold = isGraphDriverError(error, 'GD_DIGEST_MISMATCH') && error.details.subject === source.blob
+  if (isTold) return error
   try {
     for await (const _ of source.open(options)) {
       // Only the digest at the end is wanted.

@@ -21,7 +21,11 @@ export interface ReferenceStoreOptions {
   readonly driver: string
 }
 
-/** The names of images. Each name has one image, an image any number of names. All names may be short or whole. */
+/**
+ * The names of images. Each name has one image, an image any number of names. All names may be short or whole.
+ *
+ * What other processes wrote before a change is kept; processes that change names at the same time have to take turns.
+ */
 export interface ReferenceStore {
   /** Gives a name to an image, taking it from any other. @throws GD_INVALID_REFERENCE */
   tag(name: string, id: Digest): Promise<void>

@@ -150,10 +150,8 @@ class HeaderScan {
       const reason = `is a truncated tar: '${name}' has ${header.size} bytes of which ${there} are there`
       throw invalidImage(this.#source, reason)
     }
-    const parts = components(name)
-    // No lookup can come to such a name, since lookups end at the archive's root.
-    if (parts.includes('..')) return
-    this.entries.set(parts.join('/'), {
+    // A name with '..' is kept as it is, where no lookup comes: lookups resolve it.
+    this.entries.set(components(name).join('/'), {
       type: header.type,
       start,
       size: header.size,

@@ -467,7 +467,10 @@ describe.skipIf(process.platform !== 'linux')('a bad source', () => {
     rmSync(path.join(location, blob(base)))
     execFileSync('mkfifo', [path.join(location, blob(base))])
     await using source = await openImageSource(location)
-    await expect(source.images()).rejects.toMatchObject({ code: 'GD_IMAGE_INVALID' })
+    await expect(source.images()).rejects.toMatchObject({
+      code: 'GD_IMAGE_INVALID',
+      message: expect.stringMatching(/has no 'blobs/),
+    })
   })
 
   it('has one good image beside a bad one: neither is loaded', async () => {
@@ -498,8 +501,9 @@ describe.skipIf(process.platform !== 'linux')('a bad source', () => {
     )
     await loadImages(first, stores)
     const before = contentOf(root)
+    const again = sampleImage({ names: ['again'] })
     const other = sampleImage({ layers: [above], names: ['kept', 'new', 'fails'] })
-    await using source = await openImageSource(root.write('b.tar', dockerArchive(other)))
+    await using source = await openImageSource(root.write('b.tar', dockerArchive(again, other)))
     const references = {
       tag: async (name: string, id: typeof image.id) => {
         if (name === 'fails:latest') throw new Error('no more names')
@@ -512,6 +516,7 @@ describe.skipIf(process.platform !== 'linux')('a bad source', () => {
     }
     await expect(loadImages(source, { ...stores, references })).rejects.toThrow('no more names')
     expect(contentOf(root)).toEqual(before)
+    expect(stores.images.list().map(({ id }) => id)).toEqual([again.id])
   })
 
   it.each(['layer', 'bytes', 'image'])('is left by an abort at the first %s: nothing stays', async (at) => {
@@ -544,6 +549,19 @@ describe.skipIf(process.platform !== 'linux')('a bad source', () => {
     await expect(
       openImageSource(path.join(root.scratch, 'b.tgz'), { temporaryDirectory }),
     ).rejects.toMatchObject({ code: 'GD_IMAGE_INVALID' })
+    expect(treeOf(temporaryDirectory)).toEqual([])
+  })
+
+  it('is left by an abort while it is unpacked', async () => {
+    const big = layer({ name: 'big', content: Buffer.alloc(16 * 1024 * 1024, 7) })
+    const file = root.write('a.tzst', zstdCompressSync(dockerArchive(sampleImage({ layers: [big] }))))
+    const temporaryDirectory = path.join(root.scratch, 'tmp')
+    mkdirSync(temporaryDirectory)
+    const controller = new AbortController()
+    const reason = new Error('enough')
+    const opening = openImageSource(file, { temporaryDirectory, signal: controller.signal })
+    setImmediate(() => controller.abort(reason))
+    await expect(opening).rejects.toBe(reason)
     expect(treeOf(temporaryDirectory)).toEqual([])
   })
 

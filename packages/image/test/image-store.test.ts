@@ -86,9 +86,11 @@ describe.skipIf(process.platform !== 'linux')('an image store', () => {
     expect(layers.layers()).toHaveLength(2)
   })
 
-  it('holds layers once for an image that is created twice', async () => {
+  it('writes and holds an image once that is created twice', async () => {
+    const before = statSync(fileOf(image.id)).ino
     await stores.images.create(image.configBytes)
     await stores.images.create(image.configBytes)
+    expect(statSync(fileOf(image.id)).ino).toBe(before)
     expect(await stores.images.delete(image.id)).toHaveLength(1)
   })
 

@@ -129,6 +129,12 @@ describe('an OCI layout', () => {
     expect(await images()).toHaveLength(2)
   })
 
+  it('has under one name the first image that fits', async () => {
+    const [first, second] = [of('amd64', { author: 'first' }), of('amd64', { author: 'second' })]
+    layout.index(named(of('s390x'), 'a:1'), named(first, 'a:1'), named(second, 'a:1'))
+    expect((await images()).map(({ config, names }) => [config.author, names])).toEqual([['first', ['a:1']]])
+  })
+
   it("has Docker's media types too", async () => {
     const image = sampleImage({ layers: [base] })
     const config = layout.blob('application/vnd.docker.container.image.v1+json', image.configBytes)
