@@ -1,3 +1,9 @@
 import { unit } from '@tooling/vitest'
+import { mergeConfig } from 'vitest/config'
 
-export default unit('acceptance')
+/** Whole images on real filesystems: minutes, not seconds, when the disk is slow. */
+const patience = { testTimeout: 300_000, hookTimeout: 300_000 }
+
+export default mergeConfig(unit('acceptance'), {
+  test: { ...patience, globalSetup: './src/global-setup.ts' },
+})

@@ -34,9 +34,9 @@ for owner in (1, 1000, 65534, 3000000, 4000000000):
     os.chown(f"owner-{owner}", owner, owner + 1)
     os.chmod(f"owner-{owner}", 0o4750)
 
-# Devices with small and large numbers, fifos.
+# Devices with small numbers and the largest that XFS can hold, fifos.
 os.mknod("null", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
-os.mknod("character", 0o600 | stat.S_IFCHR, os.makedev(4095, 1048575))
+os.mknod("character", 0o600 | stat.S_IFCHR, os.makedev(511, 262143))
 os.mknod("block", 0o660 | stat.S_IFBLK, os.makedev(259, 70000))
 os.mkfifo("fifo", 0o622)
 

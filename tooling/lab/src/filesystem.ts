@@ -1,6 +1,7 @@
 /**
  * Real filesystems for tests: a sparse image file on a loop device, or a tmpfs, mounted for one case.
  */
+import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, open } from 'node:fs/promises'
 import path from 'node:path'
 import { command } from './command.ts'
@@ -78,6 +79,7 @@ export async function filesystem(
     kind,
     path: target,
     async [Symbol.asyncDispose]() {
+      if (!existsSync(directory)) return
       const leaked = mountsBelow(directory).filter((mount) => mount !== target)
       // Not lazily, so that a file still open inside is seen; loop devices of `mount` detach themselves.
       if (leaked.length === 0) await command('umount', [target])

@@ -9,7 +9,7 @@ import { filesystem } from '../filesystem.ts'
 import { fileDigest } from './digest.ts'
 import { ownDistribution } from './distribution.ts'
 import { writeDockerArchive } from './docker-archive.ts'
-import { type LabLayer, imageIn, imageName, layerTar } from './lab-image.ts'
+import { type LabLayer, imageIn, layerTar } from './lab-image.ts'
 import { packLayer } from './layer-tar.ts'
 import { writeOciLayout } from './oci-layout.ts'
 import { baseTarOptions, steps } from './recipe.ts'
@@ -53,7 +53,7 @@ async function buildImage(directory: string): Promise<void> {
   await writeDockerArchive(image.dockerArchive, image.reference, layers, links)
   await rm(links, { recursive: true })
   for (const compression of ['gzip', 'zstd'] as const) {
-    await writeOciLayout(image.oci[compression], imageName.tag, layers, compression)
+    await writeOciLayout(image.oci[compression], layers, compression)
   }
   const record = layers.map(({ name, diffId }) => ({ name, diffId }))
   await writeFile(path.join(directory, 'layers.json'), JSON.stringify(record))

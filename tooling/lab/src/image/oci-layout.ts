@@ -5,7 +5,7 @@ import { command } from '../command.ts'
 import { type Compression, compress } from './compression.ts'
 import { imageConfig, platform } from './config.ts'
 import { digestOf, fileDigest } from './digest.ts'
-import type { LabLayer, OciForms } from './lab-image.ts'
+import { type LabLayer, type OciForms, imageName } from './lab-image.ts'
 
 interface Descriptor {
   readonly mediaType: string
@@ -36,7 +36,6 @@ async function writeLayer(layout: string, layer: LabLayer, compression: Compress
 /** Writes the layout into a new directory, then the same as one tar. */
 export async function writeOciLayout(
   { layout, archive }: OciForms,
-  tag: string,
   layers: readonly LabLayer[],
   compression: Compression,
 ): Promise<void> {
@@ -48,7 +47,11 @@ export async function writeOciLayout(
   const manifest = {
     ...(await writeBlob(layout, content.mediaType, JSON.stringify(content))),
     platform,
-    annotations: { 'org.opencontainers.image.ref.name': tag },
+    annotations: {
+      // The specification's name is a tag within the layout; containerd and Docker add the whole name.
+      'org.opencontainers.image.ref.name': imageName.tag,
+      'io.containerd.image.name': `docker.io/library/${imageName.repository}:${imageName.tag}`,
+    },
   }
   await writeFile(path.join(layout, 'oci-layout'), JSON.stringify({ imageLayoutVersion: '1.0.0' }))
   await writeFile(

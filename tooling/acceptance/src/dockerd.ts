@@ -1,0 +1,52 @@
+/** A real Docker daemon of a case's own: its own socket, state and root, and no network. */
+import path from 'node:path'
+import { createInterface } from 'node:readline'
+import { type ResultPromise, execa } from 'execa'
+import type { Place } from './graphdriver.ts'
+
+export interface Docker extends AsyncDisposable {
+  /** Runs the docker command against this daemon. */
+  docker(...args: readonly string[]): Promise<string>
+}
+
+/** Starts dockerd on a data root and waits until it answers. `state` is a directory for what is not data. */
+export async function startDocker({ root, driver }: Place, state: string): Promise<Docker> {
+  const host = `unix://${path.join(state, 'socket')}`
+  const daemon = execa(
+    'dockerd',
+    [
+      `--data-root=${root}`,
+      `--storage-driver=${driver}`,
+      `--exec-root=${path.join(state, 'exec')}`,
+      `--pidfile=${path.join(state, 'pid')}`,
+      `--host=${host}`,
+      '--bridge=none',
+      '--iptables=false',
+      '--ip6tables=false',
+    ],
+    settings,
+  )
+  await answering(daemon)
+  return {
+    docker: async (...args) => (await execa('docker', ['--host', host, ...args], { stdin: 'ignore' })).stdout,
+    async [Symbol.asyncDispose]() {
+      daemon.kill('SIGTERM')
+      await daemon
+    },
+  }
+}
+
+const settings = { all: true, reject: false, stdin: 'ignore' } as const
+type Daemon = ResultPromise<typeof settings>
+
+/** Waits for the line that dockerd logs when it listens; it logs on, and is read on, so that it never blocks. */
+async function answering(daemon: Daemon): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  createInterface(daemon.all).on('line', (line) => {
+    if (line.includes('API listen on')) resolve()
+  })
+  void daemon.then(({ all }) => {
+    reject(new Error(`dockerd ended before it answered:\n${all}`))
+  })
+  await promise
+}
