@@ -127,13 +127,11 @@ function refuseReserved(id: LayerId): void {
 /** Takes a layer out of sight at once. @returns what is left for `discardLayer`, if anything */
 export function hideLayer(home: string, id: LayerId): readonly Scratch[] {
   refuseReserved(id)
-  const { directory, merged } = layerPaths(home, id)
-  unmountTree(merged)
-  const hidden = moveToScratch(directory, 'layer')
+  const hidden = moveToScratch(layerPaths(home, id).directory, 'layer')
   return hidden === undefined ? [] : [hidden]
 }
 
-/** Deletes a hidden layer with its link. Repeating it after a failure is safe. */
+/** Unmounts and deletes a hidden layer with its link. Repeating it after a failure is safe. */
 export async function discardLayer(
   home: string,
   hidden: Scratch,

@@ -143,7 +143,7 @@ describe.skipIf(skipped !== undefined)(`overlay2 on disk (${skipped ?? 'as root'
     await place.driver.create(id('a'))
     rmSync(path.join(home, 'l'), { recursive: true })
     mkdirSync(path.join(home, 'l'))
-    await makeLayer(place.driver, 'b', 'a')
+    await place.driver.create(id('b'), { parent: id('a') })
     expect(readdirSync(path.join(home, 'l'))).toHaveLength(2)
   })
 
