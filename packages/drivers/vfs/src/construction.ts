@@ -22,7 +22,6 @@ export async function makeLayer(construction: Construction, workers: TreeWorkers
   using scratch = makeScratch(layersDirectory(home), 'layer', 0o755)
   try {
     if (source !== undefined) await workers.copy(source, scratch.path, { signal })
-    signal?.throwIfAborted()
     takeName(scratch.path, home, id)
   } catch (error) {
     // What cannot be removed now is reaped when the home is opened again; the first error says more.

@@ -92,6 +92,18 @@ describe.skipIf(skipped !== undefined)(`vfs when things fail (${skipped ?? 'as r
     }
   })
 
+  test('what a dead process was making or deleting is reaped when the home is opened', async () => {
+    await using place = await openOn('tmpfs')
+    {
+      // Letting go of the lock is what dying does.
+      using dead = makeScratch(path.join(homeOf(place.root), 'dir'), 'layer', 0o755)
+      mkdirSync(path.join(dead.path, 'etc'))
+    }
+    expect(namesIn(place.root)).toHaveLength(1)
+    await using _ = await openAt(place.root)
+    expect(namesIn(place.root)).toEqual([])
+  })
+
   test('what is being made by a living process is left alone', async () => {
     await using place = await openOn('tmpfs')
     using alive = makeScratch(path.join(homeOf(place.root), 'dir'), 'layer', 0o755)
@@ -120,13 +132,17 @@ describe.skipIf(skipped !== undefined)(`vfs when things fail (${skipped ?? 'as r
   test('of 64 who make the same layer, one does', async () => {
     await using place = await openOn('tmpfs')
     await using other = await openAt(place.root)
+    // Renaming onto an empty directory would replace it, so an empty layer is the hard case.
+    await place.driver.create(id('empty'))
     const results = await Promise.allSettled(
-      many.map((index) => (index % 2 === 0 ? place.driver : other).create(id('same'))),
+      many.map((index) =>
+        (index % 2 === 0 ? place.driver : other).create(id('same'), { parent: id('empty') }),
+      ),
     )
     const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []))
     expect(failures).toHaveLength(63)
     expect(failures.every((failure) => isGraphDriverError(failure, 'GD_LAYER_EXISTS'))).toBe(true)
-    expect(namesIn(place.root)).toEqual(['same'])
+    expect(namesIn(place.root)).toEqual(['empty', 'same'])
   })
 })
 
