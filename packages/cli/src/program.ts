@@ -194,8 +194,12 @@ function appendPair(
   text: string,
   before: Readonly<Record<string, string>> = {},
 ): Readonly<Record<string, string>> {
-  const [key, value] = parseKeyValue(text)
-  return { ...before, [key]: value }
+  try {
+    const [key, value] = parseKeyValue(text)
+    return { ...before, [key]: value }
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error })
+  }
 }
 
 function rethrow(error: CommanderError): never {

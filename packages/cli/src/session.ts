@@ -4,6 +4,7 @@
  * The root is locked against other processes only while its records change, never while a container runs. So the
  * records are opened anew each time: what was read before may not be true any more.
  */
+import { access, constants } from 'node:fs/promises'
 import {
   type Driver,
   hostOf,
@@ -13,6 +14,7 @@ import {
   type Selection,
 } from '@graphdriver/core'
 import { lockStore } from '@graphdriver/layer-store'
+import { isSystemError } from '@graphdriver/sys'
 import { abandoned, forgetClaim } from './claim.ts'
 import type { Invocation } from './invocation.ts'
 import { openStores, type Stores } from './stores.ts'
@@ -36,6 +38,7 @@ export class Session implements AsyncDisposable {
     await requirePrivileges(invocation)
     const { settings, log } = invocation
     const { root } = settings
+    await requireReadable(root)
     const selection = await selectDriver({ root, driver: settings.driver, options: settings.driverOptions })
     const { definition } = selection
     log.debug(`driver ${definition.name} on ${root}: ${selection.why}`)
@@ -46,6 +49,7 @@ export class Session implements AsyncDisposable {
   /** Opens what is there, to read it; `undefined` where there is nothing yet, and nothing is made then. */
   static async openExisting(invocation: Invocation): Promise<Session | undefined> {
     await requirePrivileges(invocation)
+    await requireReadable(invocation.settings.root)
     const prior = await priorState(invocation.settings.root)
     return prior.length === 0 ? undefined : Session.open(invocation)
   }
@@ -117,6 +121,15 @@ export class Session implements AsyncDisposable {
 /** Starts the command again where it may mount, if it may not here. Nothing done before this call is worth having. */
 export async function requirePrivileges({ log }: Invocation): Promise<void> {
   if (needsUserNamespace()) await reenter(log)
+}
+
+/** A root that may not be looked into seems to hold something of every driver. One that is not there is no matter. */
+export async function requireReadable(root: string): Promise<void> {
+  try {
+    await access(root, constants.R_OK | constants.X_OK)
+  } catch (error) {
+    if (!isSystemError(error, 'ENOENT')) throw error
+  }
 }
 
 /** Milliseconds to wait for others before saying so. */

@@ -2,7 +2,7 @@ import { type Capabilities, priorState, selectDriver, type Refusal, type StatusR
 import { idMaps } from '@graphdriver/sys'
 import type { Invocation } from '../invocation.ts'
 import { findRuntime, runtimeNames } from '../runtime/choose-runtime.ts'
-import { requirePrivileges, Session } from '../session.ts'
+import { requirePrivileges, requireReadable, Session } from '../session.ts'
 import { pairs } from '../table.ts'
 import { isReentered } from '../user-namespace.ts'
 import { readVersion } from '../version.ts'
@@ -38,6 +38,7 @@ export async function info(invocation: Invocation): Promise<void> {
 async function examine(invocation: Invocation): Promise<Info> {
   await requirePrivileges(invocation)
   const { root, driver, driverOptions } = invocation.settings
+  await requireReadable(root)
   const empty = (await priorState(root)).length === 0
   await using session = empty ? undefined : await Session.open(invocation)
   const { definition, why, notes, refusals } =

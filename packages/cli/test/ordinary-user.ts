@@ -1,0 +1,53 @@
+import { spawnSync } from 'node:child_process'
+import { chownSync } from 'node:fs'
+import { need, temporaryDirectory } from '@tooling/lab'
+import { type CallOptions, demoImage, program } from './graphdriver.ts'
+
+/** Somebody whom no system knows. */
+const id = 54_242
+
+const becomeSomebody = ['setpriv', '--reuid', String(id), '--regid', String(id), '--clear-groups', '--']
+
+/** Tests run by an ordinary user are by one already. */
+const under = process.geteuid?.() === 0 ? becomeSomebody : []
+
+/** How to call the command as an ordinary user with a home of their own. */
+export async function asOrdinaryUser(): Promise<CallOptions & { readonly home: string } & AsyncDisposable> {
+  const directory = await temporaryDirectory()
+  if (under.length > 0) chownSync(directory.path, id, id)
+  return {
+    home: directory.path,
+    under,
+    cwd: directory.path,
+    env: { HOME: directory.path, XDG_DATA_HOME: '', TMPDIR: directory.path },
+    [Symbol.asyncDispose]: () => directory[Symbol.asyncDispose](),
+  }
+}
+
+/** Why there is no ordinary user here who could do anything. */
+export function whyNoOrdinaryUser(): string | undefined {
+  const missing = need(
+    { command: 'setpriv', package: 'util-linux' },
+    { command: 'unshare', package: 'util-linux' },
+  )
+  if (missing !== undefined) return missing
+  const [test = '', ...args] = [
+    ...under,
+    'test',
+    '-r',
+    program,
+    '-a',
+    '-r',
+    demoImage,
+    '-a',
+    '-x',
+    process.execPath,
+  ]
+  return spawnSync(test, args).status === 0 ? undefined : 'needs a checkout that everybody may read'
+}
+
+/** Why an ordinary user cannot have a user namespace here. */
+export function whyNoUserNamespace(): string | undefined {
+  const [command = '', ...args] = [...under, 'unshare', '--user', '--map-root-user', '--mount', 'true']
+  return whyNoOrdinaryUser() ?? (spawnSync(command, args).status === 0 ? undefined : 'needs user namespaces')
+}
