@@ -96,6 +96,7 @@ for (const { name, definition, skipped, reason } of await candidates()) {
         }
         expect(step).toBeGreaterThan(action === 'delete' ? 3 : 10)
       },
+      180_000,
     )
   })
 }

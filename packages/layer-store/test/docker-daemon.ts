@@ -71,7 +71,8 @@ export class DockerDaemon implements AsyncDisposable {
     outgoing.end(body)
     const [response] = await answered
     const bytes = Buffer.concat(await Array.fromAsync<Buffer>(response))
-    if (response.statusCode >= 300) throw new Error(`${method} ${target}: ${response.statusCode} ${bytes}`)
+    if (response.statusCode >= 300)
+      throw new Error(`${method} ${target}: ${response.statusCode} ${bytes.toString()}`)
     return bytes
   }
 
