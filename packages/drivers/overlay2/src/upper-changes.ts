@@ -8,6 +8,7 @@
  */
 import { readdirSync } from 'node:fs'
 import { setImmediate as breathe } from 'node:timers/promises'
+import { pathText } from '@graphdriver/archive'
 import type { Change } from '@graphdriver/core'
 import { isSystemError, lgetxattr, lstatx } from '@graphdriver/sys'
 import { differs, type Entry, isDirectory, isWhiteout } from './entry-difference.ts'
@@ -45,7 +46,7 @@ export async function upperChanges(
   const walk = new UpperWalk(Buffer.from(upper), Buffer.from(base), xattr, signal)
   return (await walk.run())
     .toSorted((a, b) => a.path.compare(b.path))
-    .map(({ path, kind }) => ({ path: `/${path.toString()}`, kind }))
+    .map(({ path, kind }) => ({ path: `/${pathText(path)}`, kind }))
 }
 
 class UpperWalk {

@@ -237,6 +237,24 @@ describe.skipIf(skipped !== undefined)(`overlay2 diffs (${skipped ?? 'as root'})
     expect(await driver.changes(id('upper'), id('base'))).toEqual([])
   })
 
+  test('names that are not UTF-8 are changes like any other', async () => {
+    await using place = await openOn('tmpfs')
+    await using workers = new TreeWorkers({ threads: 1 })
+    const { driver } = place
+    const odd = (root: string, ...bytes: readonly number[]): Buffer =>
+      Buffer.concat([Buffer.from(`${root}/`), Buffer.from(bytes)])
+    await makeLayer(driver, 'base', undefined, (root) => writeFileSync(odd(root, 0xff, 0x61), ''))
+    await makeLayer(driver, 'upper', 'base', (root) => {
+      rmSync(odd(root, 0xff, 0x61))
+      mkdirSync(odd(root, 0xfe))
+    })
+    const changes = await driver.changes(id('upper'), id('base'))
+    expect(changes.map(({ kind }) => kind)).toEqual(['add', 'delete'])
+    expect(changes).toEqual(await naiveDiff(driver, workers).changes(id('upper'), id('base')))
+    await applyTo(driver, 'copy', id('base'), driver.diff(id('upper'), id('base')))
+    await expectEqual(driver, id('upper'), id('copy'))
+  })
+
   test('a layer that is opaque at its top shows nothing of what is below', async () => {
     await using place = await openOn('ext4')
     const { driver } = place
