@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, statSync } from 'node:fs'
+import { chmodSync, mkdirSync, realpathSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { TreeWorkers } from '@graphdriver/archive'
 import { type Driver, type DriverHost, GraphDriverError } from '@graphdriver/core'
@@ -11,18 +11,20 @@ import type { Overlay2Options } from './options.ts'
 import { nearestDirectory, reapProbes } from './probe.ts'
 
 /** @throws GD_DRIVER_UNSUPPORTED */
-export async function openOverlay2({ home }: DriverHost<Overlay2Options>): Promise<Driver> {
-  reapProbes(home)
-  const host = await examineHost(nearestDirectory(home))
+export async function openOverlay2(place: DriverHost<Overlay2Options>): Promise<Driver> {
+  reapProbes(place.home)
+  const host = await examineHost(nearestDirectory(place.home))
   if (!host.supported) {
     throw new GraphDriverError(
       'GD_DRIVER_UNSUPPORTED',
-      `overlay2 cannot serve ${home}: ${host.reason}; ${host.hint}`,
+      `overlay2 cannot serve ${place.home}: ${host.reason}; ${host.hint}`,
       { driver: 'overlay2', reason: host.code, hint: host.hint },
     )
   }
-  mkdirSync(path.dirname(home), { recursive: true, mode: 0o711 })
-  makeDirectory(home, 0o710)
+  mkdirSync(path.dirname(place.home), { recursive: true, mode: 0o711 })
+  makeDirectory(place.home, 0o710)
+  // The mount table knows no symlinks, so neither do the paths that are looked up in it.
+  const home = realpathSync(place.home)
   makeDirectory(linksDirectory(home), 0o700)
   const workers = new TreeWorkers()
   try {

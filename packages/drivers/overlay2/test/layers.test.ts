@@ -6,13 +6,14 @@ import {
   readdirSync,
   readFileSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import path from 'node:path'
 import { readMountTable } from '@graphdriver/sys'
 import type { FilesystemKind } from '@tooling/lab'
 import { describe, expect, test } from 'vitest'
-import { homeOf, id, makeLayer, missing, openOn } from './open.ts'
+import { homeOf, id, makeLayer, missing, openAt, openOn } from './open.ts'
 
 const kinds: readonly FilesystemKind[] = ['ext4', 'xfs', 'btrfs', 'tmpfs']
 
@@ -195,5 +196,19 @@ describe.skipIf(skipped !== undefined)(`overlay2 layers (${skipped ?? 'as root'}
       })
     }
     expect(readdirSync(homeOf(place.root))).toEqual(['l'])
+  })
+
+  test('a root behind a symlink serves, and its mounts are found where they really are', async () => {
+    await using place = await openOn('tmpfs')
+    const link = path.join(place.root, 'link')
+    mkdirSync(path.join(place.root, 'real'))
+    symlinkSync('real', link)
+    await using driver = await openAt(link)
+    await driver.create(id('a'))
+    await driver.create(id('b'), { parent: id('a') })
+    const mount = await driver.get(id('b'))
+    expect(mount.path).toBe(path.join(place.root, 'real/overlay2/b/merged'))
+    await driver.remove(id('b'))
+    expect(readdirSync(homeOf(link)).toSorted()).toEqual(['a', 'l'])
   })
 })

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs'
+import { chownSync, existsSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs'
 import path from 'node:path'
 import { mount, readMountTable, run, umount } from '@graphdriver/sys'
 import { filesystem, need } from '@tooling/lab'
@@ -91,6 +91,15 @@ describe.skipIf(skipped !== undefined)(`overlay2 probes (${skipped ?? 'as root'}
     expect(readdirSync(volume.path)).toEqual(['root'])
     expect(readdirSync(homeOf(root))).toEqual([])
     expect(readMountTable().filter((entry) => entry.target.startsWith(`${volume.path}/`))).toEqual([])
+  })
+
+  test('somebody else’s directory that only looks like a probe’s is left alone', async () => {
+    await using volume = await filesystem('tmpfs', { sizeMiB: 64 })
+    const planted = path.join(volume.path, '.graphdriver-probe-0000000000000000')
+    mkdirSync(planted)
+    chownSync(planted, 1000, 1000)
+    await probeAt(volume.path)
+    expect(existsSync(planted)).toBe(true)
   })
 
   test('a link that only looks like a probe’s directory is not followed', async () => {

@@ -1,4 +1,4 @@
-import { existsSync, rmSync } from 'node:fs'
+import { existsSync, realpathSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import type { DriverHost, Probe } from '@graphdriver/core'
 import { examineHost } from './host.ts'
@@ -16,7 +16,7 @@ export async function probe({ home }: DriverHost<VfsOptions>): Promise<Probe> {
 
 /** Removes what probes left that were killed: in the home or anywhere above, where the nearest directory was then. */
 export function reapProbes(home: string): void {
-  for (const directory of upwards(home)) {
+  for (const directory of wayTo(home)) {
     for (const abandoned of abandonedScratch(directory, 'probe')) {
       rmSync(abandoned.path, { recursive: true, force: true })
     }
@@ -25,10 +25,12 @@ export function reapProbes(home: string): void {
 
 /** The home, or what is there of the way to it: the filesystem on which it would be made. */
 export function nearestDirectory(home: string): string {
-  return upwards(home).find(existsSync) ?? '/'
+  return wayTo(home)[0] ?? '/'
 }
 
-function upwards(directory: string): readonly string[] {
+/** What exists of a directory and those above it, nearest first, without symlinks: the mount table knows none. */
+function wayTo(directory: string): readonly string[] {
   const above = path.dirname(directory)
-  return above === directory ? [directory] : [directory, ...upwards(above)]
+  const own = existsSync(directory) ? [realpathSync(directory)] : []
+  return above === directory ? own : [...own, ...wayTo(above)]
 }

@@ -6,7 +6,7 @@
  * with a dot, which no layer id does, and Docker ignores them.
  */
 import { randomBytes } from 'node:crypto'
-import { chmodSync, closeSync, fstatSync, mkdirSync, readdirSync, renameSync } from 'node:fs'
+import { chmodSync, closeSync, fstatSync, lstatSync, mkdirSync, readdirSync, renameSync } from 'node:fs'
 import path from 'node:path'
 import { AT_FDCWD, flock, isSystemError, lstatx, O, openat } from '@graphdriver/sys'
 
@@ -51,13 +51,23 @@ export function moveToScratch(directory: string, purpose: Purpose): Scratch | un
   return lock(target)
 }
 
-/** The scratch directories in `parent` whose owners are dead, each under the caller's lock for its turn. */
+/**
+ * The scratch directories in `parent` whose owners are dead, each under the caller's lock for its turn.
+ *
+ * A probe may have stood where everybody can write: there only what this user made is believed to be one.
+ */
 export function* abandonedScratch(parent: string, purpose: Purpose): Generator<Scratch> {
   for (const name of namesIn(parent)) {
     if (!name.startsWith(prefixOf(purpose))) continue
-    using abandoned = lock(path.join(parent, name))
+    const directory = path.join(parent, name)
+    if (purpose === 'probe' && !isOwn(directory)) continue
+    using abandoned = lock(directory)
     if (abandoned !== undefined) yield abandoned
   }
+}
+
+function isOwn(directory: string): boolean {
+  return lstatSync(directory, { throwIfNoEntry: false })?.uid === process.geteuid?.()
 }
 
 function prefixOf(purpose: Purpose): string {
