@@ -50,10 +50,12 @@ async function loadOnly(
     const message = `'${file}' has several images (${names}); graphdriver load it, then name one`
     throw new GraphDriverError('GD_IMAGE_AMBIGUOUS', message, { reference: file, ids })
   }
+  const [wanted] = found
+  if (wanted === undefined) throw imageNotFound(file)
+  const present = await session.reading((stores) => findImage(wanted.id, stores))
+  if (present !== undefined) return present
   for (const source of sources) await loadSource(source, session, invocation)
-  const [image] = found
-  if (image === undefined) throw imageNotFound(file)
-  return session.reading((stores) => stores.images.get(image.id))
+  return session.reading((stores) => stores.images.get(wanted.id))
 }
 
 async function isThere(file: string): Promise<boolean> {

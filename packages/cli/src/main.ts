@@ -50,7 +50,7 @@ async function main(): Promise<void> {
   const [verb, ...rest] = process.argv.slice(2)
   if (verb === initVerb) {
     const { initContainer } = await import('./runtime/chroot-init.ts')
-    process.exitCode = initContainer(rest)
+    process.exitCode = await initContainer(rest)
     return
   }
   try {
