@@ -46,10 +46,10 @@ export class TreeWorkers implements AsyncDisposable {
    *   as `ENOSPC` with the path they are about
    */
   async apply(root: string, tar: TarStream, options: ApplyOptions): Promise<ApplyResult> {
-    const { signal, whiteouts, limits = {} } = options
+    const { signal, whiteouts, lowers, limits } = options
     const thread = await this.#pool.acquire(signal)
     try {
-      const input: Jobs['apply']['input'] = { root, whiteouts, limits }
+      const input: Jobs['apply']['input'] = { root, whiteouts, lowers, limits }
       const result = thread.run<ApplyResult>({ kind: 'apply', input }, signal)
       await feed(tar, new RingWriter(thread.ring), result, (reason) => thread.abort(reason))
       return await result

@@ -1,42 +1,12 @@
-import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
-import path from 'node:path'
-import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, mount, statx, umount } from '@graphdriver/sys'
+import { AT_FDCWD, mount, statx, umount } from '@graphdriver/sys'
 import { afterAll, describe, expect, it } from 'vitest'
 import { TreeWorkers } from '../src/index.ts'
+import { describeTree } from './support/describe-tree.ts'
 import { inChunks, type RawEntry, rawTar } from './support/raw-tar.ts'
 import { isRoot, scratch } from './support/scratch.ts'
 
 const workers = new TreeWorkers({ threads: 1 })
 afterAll(() => workers[Symbol.asyncDispose]())
-
-/** Everything that a program can see of a tree, but for directories' sizes and inode numbers. */
-function describeTree(root: string, below = ''): string[] {
-  const lines: string[] = []
-  for (const name of readdirSync(path.join(root, below)).toSorted()) {
-    const inside = path.join(below, name)
-    const file = path.join(root, inside)
-    const stat = statx(AT_FDCWD, file, AT_SYMLINK_NOFOLLOW)
-    const kind = lstatSync(file)
-    const what = kind.isSymbolicLink() ? readlinkSync(file) : kind.isFile() ? readFileSync(file, 'utf8') : ''
-    const links = kind.isDirectory() ? '-' : stat.nlink
-    const device = `${stat.rdevMajor}:${stat.rdevMinor}`
-    lines.push(
-      [
-        inside,
-        stat.mode.toString(8),
-        stat.uid,
-        stat.gid,
-        stat.mtimeSec,
-        stat.mtimeNsec,
-        links,
-        device,
-        what,
-      ].join(' '),
-    )
-    if (kind.isDirectory()) lines.push(...describeTree(root, inside))
-  }
-  return lines
-}
 
 const at = { mtime: '1600000000.000000001' }
 

@@ -42,16 +42,16 @@ describe.skipIf(!able)('apply in a user namespace (needs root and unshare)', () 
       { name: 'd/null', type: '3', device: [1, 3] },
       { name: 'd/loop', type: '4', device: [7, 0] },
       { name: 'd/fifo', type: '6' },
-      { name: 'd/.wh.gone' },
-      { name: 'd/.wh..wh..opq' },
+      { name: 'd/.wh.gone', uid: 1000, gid: 1000 },
+      { name: 'o/.wh..wh..opq' },
       { name: 'f', data: 'x', mode: 0o4755, pax: { 'SCHILY.xattr.trusted.x': 'not allowed here' } },
     ]
     const result = applyMapped(root, { format: 'overlay', xattr: 'user' }, entries)
     expect(result).toMatchObject({ entries: 7, skippedDevices: 2 })
-    expect(listTree(root)).toEqual(['d/', 'd/fifo', 'd/gone', 'f'])
+    expect(listTree(root)).toEqual(['d/', 'd/fifo', 'd/gone', 'f', 'o/'])
     expect(lstatSync(path.join(root, 'd/gone')).isCharacterDevice()).toBe(true)
     expect(lstatSync(path.join(root, 'f')).mode & 0o7777).toBe(0o4755)
-    expect(lgetxattr(path.join(root, 'd'), 'user.overlay.opaque')?.toString()).toBe('y')
+    expect(lgetxattr(path.join(root, 'o'), 'user.overlay.opaque')?.toString()).toBe('y')
   })
 
   it('names the entry, its owner and the remedy when an id is not mapped', async () => {

@@ -205,6 +205,59 @@ describe.skipIf(!isRoot)('whiteouts for overlayfs (needs root)', () => {
     expect(lgetxattr(path.join(root, 'd'), 'user.note')?.toString()).toBe('kept')
   })
 
+  it('finds in the layers below what the tar leaves out', async () => {
+    await using dir = await scratch()
+    const lower = dir.directory('lower')
+    await apply(
+      lower,
+      overlay,
+      { name: 'tmp/', mode: 0o1777, uid: 5, mtime: '1000.5', pax: { 'SCHILY.xattr.user.note': 'kept' } },
+      { name: 'usr/lib/' },
+      { name: 'lib', type: '2', link: '/usr/lib' },
+      { name: 'file' },
+    )
+    const root = dir.directory('root')
+    const lowers = [dir.directory('between'), lower]
+    const layer = (...entries: readonly RawEntry[]) =>
+      workers.apply(root, inChunks(rawTar(...entries)), { whiteouts: overlay, lowers })
+    await layer({ name: 'tmp/x' }, { name: 'lib/y' }, { name: 'z', type: '1', link: 'lib/y' })
+    expect(listTree(root)).toEqual(['tmp/', 'tmp/x', 'usr/', 'usr/lib/', 'usr/lib/y', 'z'])
+    const tmp = lstatSync(path.join(root, 'tmp'), { bigint: true })
+    expect([tmp.mode & 0o7777n, tmp.uid, tmp.mtimeNs]).toEqual([0o1777n, 5n, 1_000_500_000_000n])
+    expect(lgetxattr(path.join(root, 'tmp'), 'user.note')?.toString()).toBe('kept')
+    await expect(layer({ name: 'file/x' })).rejects.toMatchObject({ code: 'GD_ARCHIVE_INVALID' })
+  })
+
+  it('leaves no whiteout where nothing is below, which the kernel would list', async () => {
+    await using dir = await scratch()
+    const lower = dir.directory('lower')
+    await apply(lower, overlay, ...named('d/there', 'e/f/there'))
+    const root = dir.directory('root')
+    const entries = named(
+      'd/.wh.there',
+      'd/.wh.missing',
+      '.wh.missing',
+      'e/f/.wh.there',
+      'e/.wh..wh..opq',
+      'e/.wh.f',
+    )
+    await workers.apply(root, inChunks(rawTar(...entries)), { whiteouts: overlay, lowers: [lower] })
+    expect(listTree(root)).toEqual(['d/', 'd/there', 'e/'])
+    expect(isWhiteout(path.join(root, 'd/there'))).toBe(true)
+  })
+
+  it('hides everything below an opaque root name by name, as the kernel ignores the attribute there', async () => {
+    await using dir = await scratch()
+    const lower = dir.directory('lower')
+    await apply(lower, overlay, ...named('gone', 'mine/old', 'also/old'))
+    const root = dir.directory('root')
+    const entries = named('mine/new', '.wh..wh..opq', 'also/new')
+    await workers.apply(root, inChunks(rawTar(...entries)), { whiteouts: overlay, lowers: [lower] })
+    expect(listTree(root)).toEqual(['also/', 'also/new', 'gone', 'mine/', 'mine/new'])
+    expect(isWhiteout(path.join(root, 'gone'))).toBe(true)
+    expect([opaque(path.join(root, 'mine')), opaque(path.join(root, 'also'))]).toEqual(['y', 'y'])
+  })
+
   it('uses the user namespace of attributes where it is asked to', async () => {
     await using dir = await scratch()
     const root = dir.directory('root')

@@ -1,13 +1,6 @@
 import { TarParser } from '../tar/parser.ts'
 import { Extractor } from './extractor.ts'
-import type { ApplyResult, ArchiveLimits, WhiteoutMode } from './options.ts'
-
-export interface ApplyRequest {
-  /** An existing directory. Nothing outside of it is read or changed, whatever the archive says. */
-  readonly root: string
-  readonly whiteouts: WhiteoutMode
-  readonly limits?: Partial<ArchiveLimits> | undefined
-}
+import type { ApplyRequest, ApplyResult } from './options.ts'
 
 /** Hands a source's bytes on, from its beginning to its end; the views are valid only during the call. */
 export type Drain = (take: (view: Uint8Array) => void) => void
@@ -19,7 +12,7 @@ export type Drain = (take: (view: Uint8Array) => void) => void
  * @throws GD_ARCHIVE_INVALID, GD_ARCHIVE_BREAKOUT, GD_ARCHIVE_UNSUPPORTED, SystemError (`ENOSPC` and the like)
  */
 export function applyTar(request: ApplyRequest, drain: Drain, check: () => void): ApplyResult {
-  using extractor = new Extractor(request.root, request.whiteouts, check)
+  using extractor = new Extractor(request, check)
   const parser = new TarParser(extractor, request.limits)
   drain((view) => parser.push(view))
   parser.finish()

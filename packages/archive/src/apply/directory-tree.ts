@@ -17,47 +17,46 @@ import {
   mkdirat,
   O,
   openat,
-  openat2,
   readlinkat,
-  RESOLVE,
+  type Stat,
   statx,
 } from '@graphdriver/sys'
 import { closeSync } from 'node:fs'
-import { Directory } from './directory.ts'
+import { Directory, type Times } from './directory.ts'
 import { type EntryPath, pathBytes } from './entry-path.ts'
+import { applyLower, type Lower, type LowerDirectory } from './lower-layers.ts'
+import { openBeneath } from './open-beneath.ts'
 
-const directoryFlags = O.RDONLY | O.DIRECTORY | O.NOFOLLOW
-const beneath = {
-  flags: directoryFlags,
-  resolve: RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS | RESOLVE.NO_MAGICLINKS,
-}
 /** Of the kernel (path_resolution(7)). */
 const mostSymlinks = 40
 /** No path of PATH_MAX (4096) bytes is deeper, and no program could name what is. */
 const mostLevels = 2048
-/**
- * Makes a directory in the place of something that is none, where the layer's format asks for it.
- *
- * @returns undefined to leave what is there, which makes the entry invalid
- */
-export type Revive = (parent: Directory, name: string) => Directory | undefined
-
-const notLink = Symbol('not a symlink')
+/** What the tree itself does not know, because it depends on what kind of layer is extracted. */
+export interface Surroundings {
+  /**
+   * Makes a directory in the place of something that is none, where the layer's format asks for it.
+   *
+   * @returns undefined to leave what is there, which makes the entry invalid
+   */
+  revive(parent: Directory, name: string): Directory | undefined
+  /** What a name that is not in the tree is in the layers below. */
+  lower(parent: Directory, name: string): Lower | undefined
+}
 
 /** Directories held open; the least recently used is closed, and opened again when needed. */
 const mostOpen = 128
 
 export class DirectoryTree implements Disposable {
   readonly root: Directory
-  readonly #revive: Revive
+  readonly #surroundings: Surroundings
   /** In order of last use. */
   readonly #open = new Set<Directory>()
   /** The answer to the last question, which is mostly the next one too. */
   #last: { readonly path: EntryPath; readonly directory: Directory } | undefined
 
   /** @throws SystemError when the root is not a directory that can be opened */
-  constructor(root: string, revive: Revive) {
-    this.#revive = revive
+  constructor(root: string, surroundings: Surroundings) {
+    this.#surroundings = surroundings
     this.root = new Directory('', undefined, false)
     // The root's own path is the caller's, who may well have come through a symlink.
     this.#opened(this.root, openat(AT_FDCWD, root, O.RDONLY | O.DIRECTORY))
@@ -78,7 +77,9 @@ export class DirectoryTree implements Disposable {
 
   /** The directory at a path, following symlinks within the root; missing ones are made. */
   make(path: EntryPath): Directory {
-    return this.#walk(path, true) ?? this.root
+    const made = this.#walk(path, true) ?? this.root
+    made.reached = true
+    return made
   }
 
   /** The directory at a path, following symlinks within the root. */
@@ -96,9 +97,17 @@ export class DirectoryTree implements Disposable {
     return made
   }
 
-  /** Makes a parent that the tar does not list: root's and open to read, as moby has it since 23.0. */
-  imply(parent: Directory, name: string): Directory {
+  /**
+   * Makes a parent that the tar does not list: as it is in the layers below, or else root's and open to read, as moby
+   * has it since 23.0.
+   */
+  imply(parent: Directory, name: string, lower?: LowerDirectory): Directory {
     const made = this.create(parent, name)
+    if (lower !== undefined) {
+      made.times = timesOf(lower.stat)
+      applyLower(made.fd, lower)
+      return made
+    }
     if (process.geteuid?.() === 0) fchown(made.fd, 0, 0)
     fchmod(made.fd, 0o755)
     return made
@@ -114,11 +123,6 @@ export class DirectoryTree implements Disposable {
     this.#last = undefined
     directory.parent?.forgetChild(directory.name)
     this.#closeAll(directory)
-  }
-
-  /** To be called when a symlink comes or goes: the last answer may have led through it. */
-  symlinksChanged(): void {
-    this.#last = undefined
   }
 
   [Symbol.dispose](): void {
@@ -142,23 +146,19 @@ export class DirectoryTree implements Disposable {
         at = next
         continue
       }
-      const target = this.#readLink(at, name)
-      if (target === undefined) {
-        if (!make) return undefined
-        at = this.imply(at, name)
+      const found = this.#look(at, name)
+      if (found?.kind === 'symlink') {
+        if (++symlinks > mostSymlinks) throw invalid('leads through a loop of symbolic links')
+        if (found.target.startsWith('/')) at = this.root
+        rest.push(...found.target.split('/').toReversed())
         continue
       }
-      if (target === notLink) {
-        const revived = make ? this.#revive(at, name) : undefined
-        if (revived === undefined) throw invalid('lies below something that is not a directory')
-        at = revived
-        continue
-      }
-      if (++symlinks > mostSymlinks) throw invalid('leads through a loop of symbolic links')
-      if (target.startsWith('/')) at = this.root
-      rest.push(...target.split('/').toReversed())
+      if (found?.kind === 'other') at = this.#revive(at, name, make)
+      else if (make) at = this.imply(at, name, found)
+      else return undefined
     }
-    this.#last = { path, directory: at }
+    // A way through symlinks can change with any entry; one of directories only with theirs.
+    if (symlinks === 0) this.#last = { path, directory: at }
     return at
   }
 
@@ -178,20 +178,27 @@ export class DirectoryTree implements Disposable {
     return found
   }
 
-  /** @returns undefined when there is nothing of that name */
-  #readLink(parent: Directory, name: string): string | typeof notLink | undefined {
+  /** What a name is that is no directory here; a directory that is found is one in the layers below. */
+  #look(parent: Directory, name: string): Lower | undefined {
     try {
-      return readlinkat(this.fd(parent), pathBytes(name)).toString('latin1')
+      return { kind: 'symlink', target: readlinkat(this.fd(parent), pathBytes(name)).toString('latin1') }
     } catch (error) {
-      if (isSystemError(error, 'ENOENT')) return undefined
-      if (isSystemError(error, 'EINVAL')) return notLink
+      if (isSystemError(error, 'ENOENT')) return this.#surroundings.lower(parent, name)
+      if (isSystemError(error, 'EINVAL')) return { kind: 'other' }
       throw error
     }
   }
 
+  #revive(parent: Directory, name: string, make: boolean): Directory {
+    const revived = make ? this.#surroundings.revive(parent, name) : undefined
+    if (revived === undefined) throw invalid('lies below something that is not a directory')
+    return revived
+  }
+
   #opened(directory: Directory, fd: number): void {
     directory.fd = fd
-    if (!directory.fresh && directory.times === undefined) directory.times = timesOf(fd)
+    if (!directory.fresh && directory.times === undefined)
+      directory.times = timesOf(statx(fd, '', AT_EMPTY_PATH))
     if (directory === this.root) return
     this.#open.add(directory)
     if (this.#open.size <= mostOpen) return
@@ -213,20 +220,7 @@ export class DirectoryTree implements Disposable {
   }
 }
 
-/** Opens a directory in a directory. @throws SystemError ELOOP or ENOTDIR when it is something else */
-export function openBeneath(parent: number, name: string): number {
-  const path = pathBytes(name)
-  try {
-    return openat2(parent, path, beneath)
-  } catch (error) {
-    // Linux before 5.6. A single component without symlinks is as safe with O_NOFOLLOW.
-    if (isSystemError(error, 'ENOSYS')) return openat(parent, path, directoryFlags)
-    throw error
-  }
-}
-
-function timesOf(fd: number): { readonly atimeNs: bigint; readonly mtimeNs: bigint } {
-  const stat = statx(fd, '', AT_EMPTY_PATH)
+function timesOf(stat: Stat): Times {
   return {
     atimeNs: nanoseconds(stat.atimeSec, stat.atimeNsec),
     mtimeNs: nanoseconds(stat.mtimeSec, stat.mtimeNsec),

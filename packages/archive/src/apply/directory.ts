@@ -18,8 +18,12 @@ export class Directory {
   readonly fresh: boolean
   /** The tar has an entry for it. */
   listed = false
+  /** The tar has an entry in it, if only a whiteout. */
+  reached = false
   /** Names came or went in it, so that its times are no longer what they were. */
   touched = false
+  /** Nothing of the layers below is to show in it. */
+  opaque = false
   /** What its times shall be when the tar is through. */
   times: Times | undefined
   /** -1 while it is not open. */
@@ -33,6 +37,16 @@ export class Directory {
     this.fresh = fresh
     this.depth = parent === undefined ? 0 : parent.depth + 1
     if (parent !== undefined) (parent.#children ??= new Map()).set(name, this)
+  }
+
+  /** The names that lead here from the root. */
+  path(): string[] {
+    return this.parent === undefined ? [] : [...this.parent.path(), this.name]
+  }
+
+  /** Whether it or a directory that it is in is opaque. */
+  get hidesLower(): boolean {
+    return this.opaque || this.parent?.hidesLower === true
   }
 
   child(name: string): Directory | undefined {
@@ -63,9 +77,9 @@ export class Directory {
     return this.fresh || this.#files?.has(name) === true
   }
 
-  /** Whether this tar has anything in or below this directory. */
+  /** Whether this tar has anything to say of this directory, or of one below. */
   get contributes(): boolean {
-    if (this.fresh || this.listed || (this.#files?.size ?? 0) > 0) return true
+    if (this.fresh || this.listed || this.reached) return true
     for (const child of this.children()) if (child.contributes) return true
     return false
   }

@@ -10,7 +10,7 @@ import { baseOf, cleanName, type EntryPath, parentOf } from './entry-path.ts'
 import { FileWriter } from './file-writer.ts'
 import { LayerTree } from './layer-tree.ts'
 import { applyToOpen, settleFile } from './metadata.ts'
-import type { ApplyResult, WhiteoutMode } from './options.ts'
+import type { ApplyRequest, ApplyResult, WhiteoutMode } from './options.ts'
 import { aufsLinkOf, meaningOf } from './whiteout.ts'
 
 /** POSIX asks for contiguous files to be treated as ordinary ones where there are none. */
@@ -31,11 +31,11 @@ export class Extractor implements TarHandler, Disposable {
   #skippedDevices = 0
 
   /** @param check throws when the work is no longer wanted */
-  constructor(root: string, whiteouts: WhiteoutMode, check: () => void) {
-    this.#rootPath = root
-    this.#whiteouts = whiteouts
+  constructor(request: ApplyRequest, check: () => void) {
+    this.#rootPath = request.root
+    this.#whiteouts = request.whiteouts
     this.#check = check
-    this.#tree = new LayerTree(root, whiteouts)
+    this.#tree = new LayerTree(request)
   }
 
   header(header: TarHeader): void {

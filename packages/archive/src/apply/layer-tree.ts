@@ -4,7 +4,6 @@
  */
 import {
   AT_SYMLINK_NOFOLLOW,
-  fsetxattr,
   futimens,
   isSystemError,
   linkat,
@@ -22,28 +21,37 @@ import type { Directory } from './directory.ts'
 import { DirectoryTree } from './directory-tree.ts'
 import { invalidEntry, unsupportedEntry } from './entry-error.ts'
 import { baseOf, type EntryPath, parentOf, pathBytes, shownName } from './entry-path.ts'
+import { isOverlayXattr, LowerLayers } from './lower-layers.ts'
 import { applyToLink, applyToName, applyToOpen, timesOf, type XattrFilter } from './metadata.ts'
-import type { WhiteoutMode } from './options.ts'
+import type { ApplyRequest } from './options.ts'
+import { OverlayMarks } from './overlay-marks.ts'
 import { removeLower, removeName } from './removal.ts'
 
 const newFile = O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW
 type NodeType = 'char' | 'block' | 'fifo'
 const nodeTypes: Readonly<Record<NodeType, number>> = { char: S.IFCHR, block: S.IFBLK, fifo: S.IFIFO }
-const opaque = Buffer.from('y')
 
 export class LayerTree implements Disposable {
   readonly wantedXattr: XattrFilter
   readonly #tree: DirectoryTree
-  /** The attribute by which overlayfs knows an opaque directory, when whiteouts are written for it. */
-  readonly #opaqueXattr: string | undefined
+  /** How deletions are recorded for overlayfs; without it they are carried out. */
+  readonly #marks: OverlayMarks | undefined
   #contentBytes = 0
 
-  constructor(root: string, whiteouts: WhiteoutMode) {
-    this.#opaqueXattr = typeof whiteouts === 'string' ? undefined : `${whiteouts.xattr}.overlay.opaque`
-    // To overlayfs these are not data but instructions; a layer has no business giving them.
-    const reserved = /^(?:trusted|user)\.overlay\./
-    this.wantedXattr = typeof whiteouts === 'string' ? () => true : (name) => !reserved.test(name)
-    this.#tree = new DirectoryTree(root, (parent, name) => this.#revive(parent, name))
+  constructor({ root, whiteouts, lowers }: ApplyRequest) {
+    this.#tree = new DirectoryTree(root, {
+      revive: (parent, name) => this.#revive(parent, name),
+      lower: (parent, name) => this.#marks?.lower(parent, name),
+    })
+    if (typeof whiteouts === 'string') {
+      this.wantedXattr = () => true
+    } else {
+      const xattr = `${whiteouts.xattr}.overlay.opaque`
+      const below = lowers === undefined ? undefined : new LowerLayers(lowers, xattr)
+      this.#marks = new OverlayMarks(this.#tree, xattr, below)
+      // A layer has no business instructing overlayfs.
+      this.wantedXattr = (name) => !isOverlayXattr(name)
+    }
   }
 
   /** Sum of the sizes of the non-directories made and still there, each inode once. */
@@ -118,24 +126,14 @@ export class LayerTree implements Disposable {
 
   /** Hides what the layers below have in a directory. */
   makeOpaque(directory: Directory): void {
-    if (this.#opaqueXattr === undefined) removeLower(this.#tree, directory)
-    else fsetxattr(this.#tree.fd(directory), this.#opaqueXattr, opaque)
+    if (this.#marks === undefined) removeLower(this.#tree, directory)
+    else this.#marks.opaque(directory)
   }
 
   /** Hides what the layers below, or this one so far, have under a name. */
   makeWhiteout(header: TarHeader, parent: Directory, name: string): void {
-    if (this.#opaqueXattr === undefined) {
-      this.remove(parent, name)
-      return
-    }
-    this.#replacing(parent, name, (at) => mknodat(at, pathBytes(name), S.IFCHR, 0n))
-    parent.own(name)
-    applyToName(
-      this.#tree.fd(parent),
-      name,
-      { ...header, type: 'char', mode: 0, xattrs: [] },
-      this.wantedXattr,
-    )
+    this.remove(parent, name)
+    this.#marks?.whiteout(parent, name, header.uid, header.gid)
   }
 
   remove(parent: Directory, name: string): void {
@@ -145,7 +143,7 @@ export class LayerTree implements Disposable {
   /** Gives every directory the times that it shall have; nothing may be made or removed after. */
   settleTimes(directory: Directory = this.#tree.root): void {
     for (const child of directory.children()) this.settleTimes(child)
-    if (directory.times === undefined || !(directory.listed || directory.touched)) return
+    if (directory.times === undefined || !(directory.fresh || directory.listed || directory.touched)) return
     const { atimeNs, mtimeNs } = directory.times
     const above = directory.parent
     if (directory.fd !== -1 || above === undefined) futimens(this.#tree.fd(directory), atimeNs, mtimeNs)
@@ -179,16 +177,13 @@ export class LayerTree implements Disposable {
 
   /** A directory in the place of what hid everything below must go on hiding it. */
   #hideBelow(directory: Directory): Directory {
-    if (this.#opaqueXattr !== undefined) this.makeOpaque(directory)
+    this.#marks?.opaque(directory)
     return directory
   }
 
   /** What lies below something that this layer whited out before comes back as a directory of its own. */
   #revive(parent: Directory, name: string): Directory | undefined {
-    if (this.#opaqueXattr === undefined) return undefined
-    const stat = statx(this.#tree.fd(parent), pathBytes(name), AT_SYMLINK_NOFOLLOW)
-    const whiteout = (stat.mode & S.IFMT) === S.IFCHR && stat.rdevMajor === 0 && stat.rdevMinor === 0
-    if (!whiteout) return undefined
+    if (this.#marks?.isWhiteout(parent, name) !== true) return undefined
     this.remove(parent, name)
     return this.#hideBelow(this.#tree.imply(parent, name))
   }

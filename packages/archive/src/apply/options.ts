@@ -19,10 +19,20 @@ export interface OverlayWhiteouts {
  */
 export type WhiteoutMode = 'remove' | 'keep' | OverlayWhiteouts
 
-export interface ApplyOptions extends CallOptions {
+/** What to do with a layer tar, in a form that crosses threads. */
+export interface ApplyRequest {
+  /** An existing directory. Nothing outside of it is changed, whatever the archive says. */
+  readonly root: string
   readonly whiteouts: WhiteoutMode
+  /**
+   * With overlay whiteouts, the directories of the layers below, nearest first: where entries lie in directories that
+   * the tar leaves out, those are made as they are there, and symlinks that are there are followed.
+   */
+  readonly lowers?: readonly string[] | undefined
   readonly limits?: Partial<ArchiveLimits> | undefined
 }
+
+export interface ApplyOptions extends CallOptions, Omit<ApplyRequest, 'root'> {}
 
 export interface ApplyResult {
   readonly entries: number

@@ -10,8 +10,9 @@ import {
 } from '@graphdriver/sys'
 import { closeSync } from 'node:fs'
 import type { Directory } from './directory.ts'
-import { type DirectoryTree, openBeneath } from './directory-tree.ts'
+import type { DirectoryTree } from './directory-tree.ts'
 import { pathBytes } from './entry-path.ts'
+import { openBeneath } from './open-beneath.ts'
 
 export interface Removed {
   readonly existed: boolean
@@ -39,7 +40,6 @@ export function removeName(tree: DirectoryTree, parent: Directory, name: string)
     throw error
   }
   parent.disown(name)
-  tree.symlinksChanged()
   return { existed: true, bytes }
 }
 
@@ -88,8 +88,7 @@ function lastLinkBytes(parent: number, name: string): number {
  */
 export function removeLower(tree: DirectoryTree, directory: Directory): void {
   if (directory.fresh) return
-  for (const entry of listAgain(tree, directory)) {
-    const name = entry.name.toString('latin1')
+  for (const name of listNames(tree, directory)) {
     const child = tree.child(directory, name)
     if (child !== undefined && child.contributes) removeLower(tree, child)
     else if (child !== undefined || !directory.owns(name)) removeName(tree, directory, name)
@@ -97,10 +96,10 @@ export function removeLower(tree: DirectoryTree, directory: Directory): void {
 }
 
 /** A listing moves the descriptor's position, so the one that is kept is not used for it. */
-function listAgain(tree: DirectoryTree, directory: Directory): ReturnType<typeof readDirectory> {
+export function listNames(tree: DirectoryTree, directory: Directory): readonly string[] {
   const fd = openBeneath(tree.fd(directory), '.')
   try {
-    return readDirectory(fd)
+    return readDirectory(fd).map((entry) => entry.name.toString('latin1'))
   } finally {
     closeSync(fd)
   }

@@ -1,16 +1,12 @@
 /** What a worker can be asked to do, and what it answers. Everything here crosses by structured clone. */
 import type { Change } from '@graphdriver/core'
-import type { ApplyResult, ArchiveLimits, OverlayWhiteouts, WhiteoutMode } from '../apply/options.ts'
+import type { ApplyRequest, ApplyResult, OverlayWhiteouts } from '../apply/options.ts'
 import type { Failure } from './failure.ts'
 
 /** Each kind of job with its own input and answer. Bytes go beside it, through the ring. */
 export interface Jobs {
   readonly apply: {
-    readonly input: {
-      readonly root: string
-      readonly whiteouts: WhiteoutMode
-      readonly limits: Partial<ArchiveLimits>
-    }
+    readonly input: ApplyRequest
     readonly answer: ApplyResult
   }
   readonly changes: {

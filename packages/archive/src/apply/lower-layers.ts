@@ -1,0 +1,143 @@
+/**
+ * The layers below one that is extracted on its own, for overlayfs to stack.
+ *
+ * A tar may leave out the directories that its entries are in, and reach them through symlinks of the image. Merged
+ * into one tree, such entries find what is there; on its own a layer has to look it up, or it would cover `/tmp` with
+ * a directory of other permissions, and `/lib -> usr/lib` with a directory.
+ */
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
+  fchmod,
+  fchown,
+  fgetxattr,
+  flistxattr,
+  fsetxattr,
+  isSystemError,
+  O,
+  openat,
+  readDirectory,
+  readlinkat,
+  S,
+  type Stat,
+  statx,
+} from '@graphdriver/sys'
+import { closeSync } from 'node:fs'
+import type { Directory } from './directory.ts'
+import { pathBytes } from './entry-path.ts'
+import { openBeneath } from './open-beneath.ts'
+
+const empty = Buffer.alloc(0)
+
+export interface LowerDirectory {
+  readonly kind: 'directory'
+  readonly stat: Stat
+  readonly xattrs: ReadonlyMap<string, Buffer>
+}
+
+/** What a name is in the layers below. */
+export type Lower =
+  | LowerDirectory
+  | { readonly kind: 'symlink'; readonly target: string }
+  | { readonly kind: 'other' }
+
+/** What one layer has to say of a name: `next` is that it says nothing, `nothing` that there is nothing. */
+type Answer = Lower | 'next' | 'nothing'
+
+export class LowerLayers {
+  readonly #roots: readonly string[]
+  readonly #opaqueXattr: string
+
+  /** @param roots nearest first, as overlayfs's `lowerdir` has them */
+  constructor(roots: readonly string[], opaqueXattr: string) {
+    this.#roots = roots
+    this.#opaqueXattr = opaqueXattr
+  }
+
+  namesInRoots(): ReadonlySet<string> {
+    const names = new Set<string>()
+    for (const root of this.#roots) {
+      const fd = openat(AT_FDCWD, root, O.RDONLY | O.DIRECTORY)
+      try {
+        for (const entry of readDirectory(fd)) names.add(entry.name.toString('latin1'))
+      } finally {
+        closeSync(fd)
+      }
+    }
+    return names
+  }
+
+  find(parent: Directory, name: string): Lower | undefined {
+    const path = [...parent.path(), name]
+    for (const root of this.#roots) {
+      const answer = this.#ask(root, path)
+      if (answer === 'nothing') return undefined
+      if (answer !== 'next') return answer
+    }
+    return undefined
+  }
+
+  #ask(root: string, path: readonly string[]): Answer {
+    let fd = openat(AT_FDCWD, root, O.RDONLY | O.DIRECTORY)
+    let silence: 'next' | 'nothing' = 'next'
+    try {
+      for (const name of path.slice(0, -1)) {
+        const next = openBeneath(fd, name)
+        closeSync(fd)
+        fd = next
+        if (fgetxattr(fd, this.#opaqueXattr)?.toString() === 'y') silence = 'nothing'
+      }
+      return this.#look(fd, path.at(-1) ?? '')
+    } catch (error) {
+      if (isSystemError(error, 'ENOENT')) return silence
+      // Something that is no directory hides all that is further below.
+      if (isSystemError(error, 'ENOTDIR', 'ELOOP')) return 'nothing'
+      throw error
+    } finally {
+      closeSync(fd)
+    }
+  }
+
+  #look(parent: number, name: string): Answer {
+    const stat = statx(parent, pathBytes(name), AT_SYMLINK_NOFOLLOW)
+    switch (stat.mode & S.IFMT) {
+      case S.IFDIR:
+        return this.#describe(parent, name)
+      case S.IFLNK:
+        return { kind: 'symlink', target: readlinkat(parent, pathBytes(name)).toString('latin1') }
+      case S.IFCHR:
+        return isOverlayWhiteout(stat) ? 'nothing' : { kind: 'other' }
+      default:
+        return { kind: 'other' }
+    }
+  }
+
+  #describe(parent: number, name: string): Lower {
+    const fd = openBeneath(parent, name)
+    try {
+      const names = flistxattr(fd).filter((xattr) => !isOverlayXattr(xattr))
+      const xattrs = new Map(names.map((xattr) => [xattr, fgetxattr(fd, xattr) ?? empty]))
+      return { kind: 'directory', stat: statx(fd, '', AT_EMPTY_PATH), xattrs }
+    } finally {
+      closeSync(fd)
+    }
+  }
+}
+
+/** Gives an open directory the owner, attributes and mode of one below; its times come last, and from the tree. */
+export function applyLower(fd: number, lower: LowerDirectory): void {
+  fchown(fd, lower.stat.uid, lower.stat.gid)
+  for (const [name, value] of lower.xattrs) fsetxattr(fd, name, value)
+  fchmod(fd, lower.stat.mode & 0o7777)
+}
+
+/** By a character device 0:0 overlayfs knows that there is nothing. */
+export function isOverlayWhiteout(stat: Stat): boolean {
+  return (stat.mode & S.IFMT) === S.IFCHR && stat.rdevMajor === 0 && stat.rdevMinor === 0
+}
+
+/** To overlayfs these are not data but instructions. */
+export function isOverlayXattr(name: string): boolean {
+  return /^(?:trusted|user)\.overlay\./.test(name)
+}
