@@ -1,3 +1,4 @@
+import path from 'node:path'
 import { naiveDiff, type OverlayWhiteouts, type TreeWorkers } from '@graphdriver/archive'
 import {
   type CallOptions,
@@ -26,7 +27,6 @@ import { isCommitted, mountLayer, unmountLayer } from './mounting.ts'
 import { checkStorageOptions } from './options.ts'
 import { hasRedirect } from './redirect.ts'
 import type { Scratch } from './scratch.ts'
-import { isRootOpaque, spellOutOpacity } from './root-opacity.ts'
 import { isStackMounted } from './stack.ts'
 import { upperChanges } from './upper-changes.ts'
 
@@ -157,14 +157,12 @@ export class Overlay2Driver implements Driver {
     options: CallOptions = {},
   ): Promise<number> {
     if (!(await this.#isUpper(id, parent, options))) return this.#naive.applyDiff(id, parent, tar, options)
-    const { diff } = layerPaths(this.home, id)
+    const { lower } = await readLayer(this.home, id)
+    const lowers = lower.map((link) => path.join(this.home, link))
     // Nothing is below a base layer, and it is shown unmounted: a device left as a whiteout would be seen.
     const whiteouts = parent === undefined ? 'remove' : this.#whiteouts
-    const result = await this.#workers.apply(diff, tar, { ...options, whiteouts })
-    if (parent !== undefined && isRootOpaque(diff, this.#host.xattr)) {
-      await using below = await this.get(parent)
-      spellOutOpacity(diff, below.path, this.#host.xattr)
-    }
+    const { diff } = layerPaths(this.home, id)
+    const result = await this.#workers.apply(diff, tar, { ...options, whiteouts, lowers })
     return result.contentBytes
   }
 

@@ -8,6 +8,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -276,6 +277,30 @@ describe.skipIf(skipped !== undefined)(`overlay2 diffs (${skipped ?? 'as root'})
     expect(new Set(shown)).toEqual(new Set(['both', 'both/new', 'replaced']))
     await applyTo(driver, 'copy', id('base'), driver.diff(id('upper'), id('base')))
     await expectEqual(driver, id('upper'), id('copy'))
+  })
+
+  test('what a tar leaves out is looked up in the layers below: directories and links on the way', async () => {
+    await using place = await openOn('ext4')
+    const { driver } = place
+    await makeLayer(driver, 'a', undefined, (root) => {
+      mkdirSync(`${root}/usr/lib`, { recursive: true })
+      symlinkSync('usr/lib', `${root}/lib`)
+      mkdirSync(`${root}/tmp`)
+      chmodSync(`${root}/tmp`, 0o1777)
+    })
+    await makeLayer(driver, 'b', 'a')
+    await using source = await temporaryDirectory()
+    for (const directory of ['lib', 'tmp']) {
+      mkdirSync(path.join(source.path, directory))
+      writeFileSync(path.join(source.path, directory, 'file'), directory)
+    }
+    const tar = path.join(source.path, 'tar')
+    await run('tar', ['--create', '--file', tar, '--directory', source.path, 'lib/file', 'tmp/file'])
+    await applyTo(driver, 'upper', id('b'), createReadStream(tar))
+    await using upper = await driver.get(id('upper'))
+    expect(readlinkSync(`${upper.path}/lib`)).toBe('usr/lib')
+    expect(readFileSync(`${upper.path}/usr/lib/file`, 'utf8')).toBe('lib')
+    expect(lstatSync(`${upper.path}/tmp`).mode & 0o7777).toBe(0o1777)
   })
 
   test('a tar cannot plant overlayfs’ own attributes', async () => {
