@@ -1,6 +1,7 @@
 import { isGraphDriverError } from '@graphdriver/core'
 import { CommandError, isSystemError } from '@graphdriver/sys'
 import { Interrupted } from './interruption.ts'
+import { RuntimeFailure } from './runtime/container-runtime.ts'
 import type { Settings } from './settings.ts'
 
 /** What is said of an error: to people as a line, to programs as a document. */
@@ -39,6 +40,7 @@ export function describeFailure(error: unknown, settings: Settings): Failure {
   if (error instanceof Interrupted)
     return { code: 'INTERRUPTED', message: error.message, details: { signal: error.signal } }
   if (error instanceof UsageError) return { code: error.code, message: error.message, details: {} }
+  if (error instanceof RuntimeFailure) return { code: 'RUNTIME_FAILED', message: error.message, details: {} }
   if (isGraphDriverError(error))
     return { code: error.code, message: withCause(error), details: error.details }
   if (error instanceof CommandError) {

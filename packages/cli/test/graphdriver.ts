@@ -82,7 +82,33 @@ export async function succeed(args: readonly string[], options: CallOptions = {}
   return stdout
 }
 
+export interface ListedLayer {
+  readonly chainId: string
+  readonly diffId: string
+  readonly depth: number
+  readonly createdBy: string
+}
+
+/** What the commands' documents have, each some of it. */
+export interface Document {
+  readonly id: string
+  readonly chainId: string
+  readonly name: string
+  readonly path: string
+  readonly bytes: number
+  readonly driver: string
+  readonly images: readonly { readonly names: readonly string[] }[]
+  readonly layers: readonly ListedLayer[]
+  readonly contents: { readonly writable: readonly string[] }
+  readonly changes: readonly unknown[]
+  readonly removed: readonly { readonly layers: readonly string[] }[]
+  readonly drivers: readonly {
+    readonly name: string
+    readonly probe: { readonly supported: boolean; readonly reason?: string }
+  }[]
+}
+
 /** The document of a call with `--json`, which must be all of stdout. */
-export async function json(args: readonly string[], options: CallOptions = {}): Promise<any> {
+export async function json(args: readonly string[], options: CallOptions = {}): Promise<Document> {
   return JSON.parse(await succeed([...args, '--json'], options))
 }

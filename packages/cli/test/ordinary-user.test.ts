@@ -28,8 +28,8 @@ describe('an ordinary user', () => {
       skip(missing !== undefined, missing)
       await using user = await asOrdinaryUser()
       const root = path.join(user.home, '.local', 'share', 'graphdriver')
-      const probed = (await json(['--driver', driver, 'drivers'], user)).drivers[0].probe
-      skip(!probed.supported, `needs a kernel where ${driver} serves here: ${probed.reason}`)
+      const probed = (await json(['--driver', driver, 'drivers'], user)).drivers[0]?.probe
+      skip(probed?.supported !== true, `needs a kernel where ${driver} serves here: ${probed?.reason}`)
 
       await succeed(['--driver', driver, 'load', demoImage], user)
       expect(await json(['info'], user)).toMatchObject({ root, driver, why: 'prior state', rootless: true })
@@ -59,6 +59,15 @@ describe('an ordinary user', () => {
       code: 0,
       stdout: 'mine\n',
     })
+  })
+
+  test('is told that a user of the image has no id', async ({ skip }) => {
+    const missing = whyNoUserNamespace() ?? need({ root: true })
+    skip(missing !== undefined, missing)
+    await using user = await asOrdinaryUser()
+    const outcome = await graphdriver(['run', '--user', 'guest', demoImage], user)
+    expect(outcome.code).toBe(125)
+    expect(outcome.stderr).toContain('user 1000 of the image has no id in this user namespace')
   })
 
   test('ends by SIGTERM, and so does the process', async ({ skip }) => {

@@ -31,7 +31,7 @@ export function whyNoOrdinaryUser(): string | undefined {
     { command: 'unshare', package: 'util-linux' },
   )
   if (missing !== undefined) return missing
-  const [test = '', ...args] = [
+  const [test, ...args] = [
     ...under,
     'test',
     '-r',
@@ -48,6 +48,6 @@ export function whyNoOrdinaryUser(): string | undefined {
 
 /** Why an ordinary user cannot have a user namespace here. */
 export function whyNoUserNamespace(): string | undefined {
-  const [command = '', ...args] = [...under, 'unshare', '--user', '--map-root-user', '--mount', 'true']
+  const [command, ...args] = [...under, 'unshare', '--user', '--map-root-user', '--mount', 'true']
   return whyNoOrdinaryUser() ?? (spawnSync(command, args).status === 0 ? undefined : 'needs user namespaces')
 }

@@ -14,6 +14,7 @@ import type { Invocation } from '../invocation.ts'
 import { chooseRuntime, type RuntimeName } from '../runtime/choose-runtime.ts'
 import type { Container } from '../runtime/container-runtime.ts'
 import { requireExecutable } from '../runtime/executable.ts'
+import { requireMappedUser } from '../runtime/mapped-user.ts'
 import type { Session } from '../session.ts'
 import { supervise } from '../supervise.ts'
 import { randomName } from '../writable-name.ts'
@@ -128,6 +129,7 @@ async function runOn(
     mounts: await writeContainerFiles(bundle, hostname),
     rootless: inUserNamespace(),
   })
+  requireMappedUser(spec)
   requireExecutable(spec)
   const container: Container = {
     id: `graphdriver-${randomName()}`,

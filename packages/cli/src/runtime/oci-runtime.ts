@@ -69,7 +69,7 @@ export class OciRuntime implements ContainerRuntime {
     try {
       const code = await exit
       const complaint = code === 0 ? undefined : await lastError(log)
-      if (complaint !== undefined) throw new RuntimeFailure(`${this.name} failed: ${complaint}`)
+      if (complaint !== undefined) throw new RuntimeFailure(`${this.name} could not: ${complaint}`)
       return code
     } finally {
       await this.#delete(state, id)
