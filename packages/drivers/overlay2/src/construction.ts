@@ -11,7 +11,7 @@ import type { TreeWorkers } from '@graphdriver/archive'
 import { type CallOptions, GraphDriverError, type LayerId } from '@graphdriver/core'
 import { AT_FDCWD, isSystemError, RENAME, renameat2, unmountTree } from '@graphdriver/sys'
 import { layerPaths, type LayerRecord, pathsIn, readLayer, readLink } from './layout.ts'
-import { ensureLink, randomLink, removeLink } from './links.ts'
+import { ensureLink, hasLink, randomLink, removeLink, repairLinks } from './links.ts'
 import { abandonedScratch, makeScratch, moveToScratch, type Scratch } from './scratch.ts'
 
 export interface Construction {
@@ -67,7 +67,8 @@ async function lowerOf(construction: Construction, parent: LayerId): Promise<rea
       { id, depth, limit: maxDepth },
     )
   }
-  await ensureLink(home, parent, link)
+  // Its own link may be missing after a crash; all may be, after a backup that left them out.
+  if (!(await hasLink(home, link))) await repairLinks(home)
   return [`l/${link}`, ...lower]
 }
 

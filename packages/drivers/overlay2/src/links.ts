@@ -4,7 +4,7 @@ import { lstat, opendir, rm, symlink } from 'node:fs/promises'
 import path from 'node:path'
 import { isGraphDriverError, type LayerId, parseLayerId } from '@graphdriver/core'
 import { isSystemError } from '@graphdriver/sys'
-import { linksDirectory, readLayer } from './layout.ts'
+import { layerPaths, linksDirectory, readLink } from './layout.ts'
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 const linkLength = 26
@@ -29,12 +29,16 @@ export async function removeLink(home: string, link: string): Promise<void> {
   if (linkForm.test(link)) await rm(path.join(linksDirectory(home), link), { force: true })
 }
 
+export function hasLink(home: string, link: string): Promise<boolean> {
+  return isThere(path.join(linksDirectory(home), link))
+}
+
 /** Makes every link that is missing, as after a backup that left them out. @returns how many were */
 export async function repairLinks(home: string): Promise<number> {
   let repaired = 0
   for await (const id of layerIds(home)) {
-    const { link } = await readLayer(home, id)
-    if (!linkForm.test(link) || (await isThere(path.join(linksDirectory(home), link)))) continue
+    const link = await readLink(layerPaths(home, id))
+    if (link === undefined || !linkForm.test(link) || (await hasLink(home, link))) continue
     await ensureLink(home, id, link)
     repaired++
   }

@@ -137,14 +137,15 @@ describe.skipIf(skipped !== undefined)(`overlay2 on disk (${skipped ?? 'as root'
     expect(readFileSync(path.join(mount.path, 'file'), 'utf8')).toBe('a')
   })
 
-  test('a parent whose link is missing gets it back with its next child', async () => {
+  test('links that are missing are made again with the next child, too', async () => {
     await using place = await openOn('tmpfs')
     const home = homeOf(place.root)
     await place.driver.create(id('a'))
+    await place.driver.create(id('b'), { parent: id('a') })
     rmSync(path.join(home, 'l'), { recursive: true })
     mkdirSync(path.join(home, 'l'))
-    await place.driver.create(id('b'), { parent: id('a') })
-    expect(readdirSync(path.join(home, 'l'))).toHaveLength(2)
+    await place.driver.create(id('c'), { parent: id('b') })
+    expect(readdirSync(path.join(home, 'l'))).toHaveLength(3)
   })
 
   test('layers are the directories with a link, and nothing else in the home', async () => {
