@@ -7,12 +7,15 @@ export interface OpenStore extends AsyncDisposable {
   readonly layers: DirectoryLayerStore
 }
 
-/** Opens the layer store of a data root, as a program other than the command would. */
+/**
+ * Opens the layer store of a data root to look at it. Nothing holds the layers of its images here, so that a store
+ * which could write would delete them when they are let go.
+ */
 export async function openStore({ root, driver: name }: Place): Promise<OpenStore> {
   await using open = new AsyncDisposableStack()
   const definition = await loadDriver(name, { from: import.meta.url })
   const driver = open.use(await definition.open(hostOf(definition, { root })))
-  const layers = open.use(await openLayerStore({ root, driver }))
+  const layers = open.use(await openLayerStore({ root, driver, readOnly: true }))
   const kept = open.move()
   return { driver, layers, [Symbol.asyncDispose]: () => kept.disposeAsync() }
 }

@@ -41,7 +41,7 @@ test(`${depth} layers mount, read and take changes on overlay2 (root)`, async ({
   }
   await writeFile(path.join(mounted, 'own-0'), 'changed\n')
   const changes = JSON.parse(await graphdriver(place, '--json', 'changes', 'deep'))
-  expect(changes).toEqual([{ path: '/own-0', kind: 'modify' }])
+  expect(changes).toEqual({ changes: [{ path: '/own-0', kind: 'modify' }] })
   await graphdriver(place, 'unmount', 'deep')
   await graphdriver(place, 'rm', 'deep')
   expect(mountsBelow(own.path)).toEqual([])
