@@ -80,16 +80,13 @@ export async function install() {
   writeFileSync(stamp, wanted)
 }
 
+/** npm knows the registry, proxies and certificates that the user has set. */
 async function explainFailedInstall(code) {
-  const registry = process.env.npm_config_registry ?? 'https://registry.npmjs.org/'
-  const where = new URL(registry).origin
-  try {
-    await fetch(registry, { method: 'HEAD', signal: AbortSignal.timeout(10_000) })
-    return `pnpm install ended with ${code}; its own words are above`
-  } catch (error) {
-    const reason = error.cause?.code ?? error.message
-    return `the npm registry ${where} cannot be reached (${reason}); the first start needs it, later ones do not`
-  }
+  const ping = [windows ? 'npm.cmd' : 'npm', 'ping', '--fetch-retries=0']
+  const reachable = (await runProgram(ping, { cwd: root, output: 'none' })) === 0
+  return reachable
+    ? `pnpm install ended with ${code}; its own words are above`
+    : 'the npm registry cannot be reached; the first start needs it, later ones do not'
 }
 
 /** Runs turbo, which knows what is built and current. */
