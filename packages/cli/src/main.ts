@@ -46,7 +46,20 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error
 })
 
+/** Older ones fail later, and in words that do not help. */
+function whyNodeIsTooOld(): string | undefined {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+  if (major > 22 || (major === 22 && minor >= 15)) return undefined
+  return `node ${process.versions.node} is too old; install Node 22.15 or newer`
+}
+
 async function main(): Promise<void> {
+  const complaint = whyNodeIsTooOld()
+  if (complaint !== undefined) {
+    process.exitCode = 1
+    process.stderr.write(`graphdriver: ${complaint}\n`)
+    return
+  }
   const [verb, ...rest] = process.argv.slice(2)
   if (verb === initVerb) {
     const { initContainer } = await import('./runtime/chroot-init.ts')
