@@ -7,7 +7,7 @@ import { applyTar } from '../src/apply/apply.ts'
 import type { ApplyRequest } from '../src/apply/options.ts'
 import { describeTree } from './support/describe-tree.ts'
 import { type RawEntry, rawTar } from './support/raw-tar.ts'
-import { isRoot, scratch } from './support/scratch.ts'
+import { isRoot, openDescriptors, scratch } from './support/scratch.ts'
 
 const at = { mtime: '1600000000.000000001' }
 const part = fc.constantFrom('a', 'b', 'c')
@@ -48,6 +48,7 @@ function applied(request: ApplyRequest, entries: readonly RawEntry[]): boolean {
 describe.skipIf(!isRoot)('any layers (need root)', () => {
   it('look the same stacked by overlayfs as merged into one tree', async () => {
     await using dir = await scratch()
+    const open = await openDescriptors()
     let run = 0
     fc.assert(
       fc.property(fc.array(layer, { minLength: 2, maxLength: 3 }), (layers) => {
@@ -76,5 +77,6 @@ describe.skipIf(!isRoot)('any layers (need root)', () => {
       }),
       { numRuns: 400 },
     )
+    expect(await openDescriptors()).toBe(open)
   })
 })

@@ -44,10 +44,13 @@ export type Lower =
 
 /** What one layer has to say of a name: `next` is that it says nothing, `nothing` that there is nothing. */
 type Answer = Lower | 'next' | 'nothing'
+/** The same of a directory; below one that is opaque, or in one, no further layer shows. */
+type Way = { readonly fd: number; readonly opaque: boolean } | 'next' | 'nothing'
 
 export class LowerLayers {
   readonly #roots: readonly string[]
   readonly #opaqueXattr: string
+  #last: { readonly directory: Directory; readonly roots: readonly string[] } | undefined
 
   /** @param roots nearest first, as overlayfs's `lowerdir` has them */
   constructor(roots: readonly string[], opaqueXattr: string) {
@@ -69,38 +72,65 @@ export class LowerLayers {
   }
 
   find(parent: Directory, name: string): Lower | undefined {
-    const path = [...parent.path(), name]
-    for (const root of this.#roots) {
-      const answer = this.#ask(root, path)
-      if (answer === 'nothing') return undefined
-      if (answer !== 'next') return answer
+    const path = parent.path()
+    for (const root of this.#having(parent, path)) {
+      const way = this.#enter(root, path)
+      if (typeof way === 'string') continue
+      try {
+        const answer = this.#look(way.fd, name)
+        if (answer === 'nothing') return undefined
+        if (answer !== 'next') return answer
+      } finally {
+        closeSync(way.fd)
+      }
     }
     return undefined
   }
 
-  #ask(root: string, path: readonly string[]): Answer {
+  /** The layers that have a directory, as far down as they show. Asked mostly for the same one again. */
+  #having(directory: Directory, path: readonly string[]): readonly string[] {
+    if (this.#last?.directory === directory) return this.#last.roots
+    const roots: string[] = []
+    for (const root of this.#roots) {
+      const way = this.#enter(root, path)
+      if (way === 'nothing') break
+      if (way === 'next') continue
+      closeSync(way.fd)
+      roots.push(root)
+      if (way.opaque) break
+    }
+    this.#last = { directory, roots }
+    return roots
+  }
+
+  #enter(root: string, path: readonly string[]): Way {
+    let opaque = false
     let fd = openat(AT_FDCWD, root, O.RDONLY | O.DIRECTORY)
-    let silence: 'next' | 'nothing' = 'next'
     try {
-      for (const name of path.slice(0, -1)) {
+      for (const name of path) {
         const next = openBeneath(fd, name)
         closeSync(fd)
         fd = next
-        if (fgetxattr(fd, this.#opaqueXattr)?.toString() === 'y') silence = 'nothing'
+        opaque ||= fgetxattr(fd, this.#opaqueXattr)?.toString() === 'y'
       }
-      return this.#look(fd, path.at(-1) ?? '')
+      return { fd, opaque }
     } catch (error) {
-      if (isSystemError(error, 'ENOENT')) return silence
+      closeSync(fd)
+      if (isSystemError(error, 'ENOENT')) return opaque ? 'nothing' : 'next'
       // Something that is no directory hides all that is further below.
       if (isSystemError(error, 'ENOTDIR', 'ELOOP')) return 'nothing'
       throw error
-    } finally {
-      closeSync(fd)
     }
   }
 
   #look(parent: number, name: string): Answer {
-    const stat = statx(parent, pathBytes(name), AT_SYMLINK_NOFOLLOW)
+    let stat: Stat
+    try {
+      stat = statx(parent, pathBytes(name), AT_SYMLINK_NOFOLLOW)
+    } catch (error) {
+      if (isSystemError(error, 'ENOENT')) return 'next'
+      throw error
+    }
     switch (stat.mode & S.IFMT) {
       case S.IFDIR:
         return this.#describe(parent, name)
