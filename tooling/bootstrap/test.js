@@ -18,7 +18,7 @@ import {
   turbo,
 } from './workspace.js'
 
-/** Relative to each package, where git does not look. */
+/** Where tooling/vitest has each package write its results: git does not look there. */
 const report = path.join('.turbo', 'vitest.json')
 
 const everything = ['--continue=dependencies-successful', '--concurrency=2']

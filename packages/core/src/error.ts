@@ -75,7 +75,10 @@ export interface ErrorDetails {
   /** The image is still named or used. */
   readonly GD_IMAGE_IN_USE: { readonly reference: string; readonly users: readonly string[] }
   /** What is to run cannot be: the image names no command, or a user or group that it does not have. */
-  readonly GD_PROCESS_INVALID: { readonly field: 'args' | 'user' | 'group'; readonly value?: string | undefined }
+  readonly GD_PROCESS_INVALID: {
+    readonly field: 'args' | 'user' | 'group'
+    readonly value?: string | undefined
+  }
   /** A name that is no valid image reference. */
   readonly GD_INVALID_REFERENCE: { readonly reference: string }
   /** The store's own files do not parse. */
