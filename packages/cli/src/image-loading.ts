@@ -7,6 +7,7 @@ import {
   openImageSource,
 } from '@graphdriver/image'
 import type { Invocation } from './invocation.ts'
+import { Resources } from './resources.ts'
 import { openProgress, type Progress } from './progress.ts'
 import { formatBytes, shortDigest } from './quantity.ts'
 import type { Session } from './session.ts'
@@ -16,7 +17,7 @@ export async function openSources(
   files: readonly string[],
   { signal }: Invocation,
 ): Promise<{ readonly sources: readonly ImageSource[] } & AsyncDisposable> {
-  await using open = new AsyncDisposableStack()
+  await using open = new Resources()
   const sources: ImageSource[] = []
   for (const file of files) {
     const source = open.use(await openImageSource(file, { signal }))
@@ -27,7 +28,7 @@ export async function openSources(
     sources.push(source)
   }
   const kept = open.move()
-  return { sources, [Symbol.asyncDispose]: () => kept.disposeAsync() }
+  return { sources, [Symbol.asyncDispose]: () => kept[Symbol.asyncDispose]() }
 }
 
 /** Loads all images of a source; all or none. */

@@ -3,6 +3,7 @@ import { GraphDriverError } from '@graphdriver/core'
 import type { Image } from '@graphdriver/image'
 import { loadSource, openSources } from './image-loading.ts'
 import type { Invocation } from './invocation.ts'
+import { Resources } from './resources.ts'
 import { imageNotFound } from './not-found.ts'
 import { requirePrivileges, Session } from './session.ts'
 import { findImage } from './subject.ts'
@@ -19,7 +20,7 @@ export interface SessionWithImage {
  */
 export async function openWithImage(word: string, invocation: Invocation): Promise<SessionWithImage> {
   await requirePrivileges(invocation)
-  await using open = new AsyncDisposableStack()
+  await using open = new Resources()
   const existing = await Session.openExisting(invocation)
   if (existing !== undefined) {
     open.use(existing)

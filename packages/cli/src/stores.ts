@@ -1,6 +1,7 @@
 import type { Driver } from '@graphdriver/core'
 import { type ImageStore, openImageStore, openReferenceStore, type ReferenceStore } from '@graphdriver/image'
 import { type DirectoryLayerStore, openLayerStore } from '@graphdriver/layer-store'
+import { Resources } from './resources.ts'
 
 /** The records under a data root, as they are now. Disposing closes them and deletes nothing. */
 export interface Stores extends AsyncDisposable {
@@ -17,10 +18,10 @@ export interface OpenStoresOptions {
 }
 
 export async function openStores({ root, driver, readOnly, signal }: OpenStoresOptions): Promise<Stores> {
-  await using open = new AsyncDisposableStack()
+  await using open = new Resources()
   const layers = open.use(await openLayerStore({ root, driver, readOnly, signal }))
   const images = open.use(await openImageStore({ root, driver: driver.name, layers, signal }))
   const references = await openReferenceStore({ root, driver: driver.name })
   const kept = open.move()
-  return { layers, images, references, [Symbol.asyncDispose]: () => kept.disposeAsync() }
+  return { layers, images, references, [Symbol.asyncDispose]: () => kept[Symbol.asyncDispose]() }
 }
