@@ -36,6 +36,11 @@ export function parseLayerId(value: string): LayerId {
   return value as LayerId
 }
 
+/** The same for names that may be anything, such as those in a directory; `undefined` for what is no layer id. */
+export function asLayerId(value: string): LayerId | undefined {
+  return layerIdForm.test(value) ? parseLayerId(value) : undefined
+}
+
 /** @throws GD_INVALID_ID */
 export function parseDigest(value: string): Digest {
   if (!digestForm.test(value)) throw invalid(value, 'a digest (sha256: and 64 hexadecimal digits)')

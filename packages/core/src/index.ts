@@ -22,6 +22,7 @@ export type {
 } from './driver.ts'
 export { type ErrorCode, type ErrorDetails, GraphDriverError, isGraphDriverError } from './error.ts'
 export {
+  asLayerId,
   type ChainId,
   chainIdOf,
   type DiffId,
@@ -48,7 +49,7 @@ export type {
 } from './layer-store.ts'
 export type { Mount } from './mount.ts'
 export { MountReferences } from './mount-references.ts'
-export { parseBoolean, parseKeyValue, parseSize, rejectUnknownOptions } from './option.ts'
+export { parseBoolean, parseKeyValue, parseSize, rejectSize, rejectUnknownOptions } from './option.ts'
 export {
   driverPriority,
   hostOf,

@@ -45,6 +45,22 @@ export function parseBoolean(option: string, value: string): boolean {
 }
 
 /**
+ * Refuses a `size`, for drivers that cannot keep to one: ignoring a limit would be worse.
+ *
+ * @throws GD_INVALID_OPTION naming the subject
+ */
+export function rejectSize(subject: string, options: DriverOptions): void {
+  const value = options['size']
+  if (value === undefined) return
+  throw new GraphDriverError(
+    'GD_INVALID_OPTION',
+    `${subject}: option 'size' needs quotas, which this driver does not set yet; leave it out, ` +
+      'or limit the volume that holds the data root',
+    { option: 'size', value },
+  )
+}
+
+/**
  * Refuses every key that is not in `known`.
  *
  * @throws GD_INVALID_OPTION naming the driver and the key

@@ -1,6 +1,8 @@
-import { closeSync, fsyncSync } from 'node:fs'
+import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, realpathSync, statSync } from 'node:fs'
+import path from 'node:path'
 import { O } from './abi.ts'
 import { AT_FDCWD } from './constants.ts'
+import { isSystemError } from './error.ts'
 import { checked, libc, type Path } from './libc.ts'
 import { openat } from './open.ts'
 
@@ -57,4 +59,21 @@ export function fsyncDirectory(path: Path): void {
   } finally {
     closeSync(fd)
   }
+}
+
+/** Makes a directory if it is not there, and gives it these permission bits in either case, whatever the umask. */
+export function ensureDirectory(directory: string, mode: number): void {
+  try {
+    mkdirSync(directory, { mode })
+  } catch (error) {
+    if (!isSystemError(error, 'EEXIST')) throw error
+  }
+  if ((statSync(directory).mode & 0o777) !== mode) chmodSync(directory, mode)
+}
+
+/** What exists of a directory and those above it, nearest first, without symlinks: the mount table knows none. */
+export function existingAncestors(directory: string): readonly string[] {
+  const above = path.dirname(directory)
+  const own = existsSync(directory) ? [realpathSync(directory)] : []
+  return above === directory ? own : [...own, ...existingAncestors(above)]
 }

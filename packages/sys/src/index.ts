@@ -20,7 +20,13 @@ export {
   XATTR,
 } from './constants.ts'
 export { CommandError, type CommandOptions, type CommandResult, findCommand, run } from './command.ts'
-export { type DirectoryEntry, fsyncDirectory, readDirectory } from './directory.ts'
+export {
+  type DirectoryEntry,
+  ensureDirectory,
+  existingAncestors,
+  fsyncDirectory,
+  readDirectory,
+} from './directory.ts'
 export { isSystemError, SystemError, type SystemErrorContext, UnsupportedPlatformError } from './error.ts'
 export {
   copyFileRange,
@@ -76,3 +82,4 @@ export {
   lremovexattr,
   lsetxattr,
 } from './xattr.ts'
+export { abandonedScratch, makeScratch, moveToScratch, type Scratch } from './scratch.ts'

@@ -9,10 +9,19 @@ import { chmod, mkdir, open, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { TreeWorkers } from '@graphdriver/archive'
 import { type CallOptions, GraphDriverError, type LayerId } from '@graphdriver/core'
-import { AT_FDCWD, isSystemError, RENAME, renameat2, unmountTree } from '@graphdriver/sys'
+import {
+  abandonedScratch,
+  AT_FDCWD,
+  isSystemError,
+  makeScratch,
+  moveToScratch,
+  RENAME,
+  renameat2,
+  type Scratch,
+  unmountTree,
+} from '@graphdriver/sys'
 import { layerPaths, type LayerRecord, pathsIn, readLayer, readLink } from './layout.ts'
 import { ensureLink, hasLink, randomLink, removeLink, repairLinks } from './links.ts'
-import { abandonedScratch, makeScratch, moveToScratch, type Scratch } from './scratch.ts'
 
 export interface Construction {
   readonly home: string

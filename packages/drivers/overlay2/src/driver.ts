@@ -15,7 +15,7 @@ import {
   type StatusRow,
   type TarStream,
 } from '@graphdriver/core'
-import { isSystemError } from '@graphdriver/sys'
+import { isSystemError, type Scratch } from '@graphdriver/sys'
 import { capabilitiesOf } from './capabilities.ts'
 import { discardLayer, hideLayer, makeLayer, reapLayers } from './construction.ts'
 import { describeHost, describeLayer } from './description.ts'
@@ -26,7 +26,6 @@ import { layerIds } from './links.ts'
 import { isCommitted, mountLayer, unmountLayer } from './mounting.ts'
 import { checkStorageOptions } from './options.ts'
 import { hasRedirect } from './redirect.ts'
-import type { Scratch } from './scratch.ts'
 import { isStackMounted } from './stack.ts'
 import { upperChanges } from './upper-changes.ts'
 

@@ -17,9 +17,9 @@ import {
   readDirectory,
   statfs,
   unmountTree,
+  makeScratch,
 } from '@graphdriver/sys'
 import type { MountOption } from './mount-data.ts'
-import { makeScratch } from './scratch.ts'
 import { type OverlayXattr, parameter, Trial } from './trial.ts'
 
 /** The place can serve, and this is how. */

@@ -15,7 +15,7 @@
  *     work/                   overlayfs' scratch space, on the same filesystem as diff/; absent in a base layer
  *     merged/                 where the stack is mounted; there only while it is
  *     committed               empty; there once the layer has a child, and then it is mounted read-only
- *   .tmp-<random>/            ours: a layer being made or deleted (scratch.ts)
+ *   .graphdriver-layer-<random>/ ours: a layer being made or deleted
  * ```
  *
  * In diff/ a deleted name is a character device 0:0, and a directory that hides what lies below it carries the

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { lstat, opendir, rm, symlink } from 'node:fs/promises'
 import path from 'node:path'
-import { isGraphDriverError, type LayerId, parseLayerId } from '@graphdriver/core'
+import { asLayerId, type LayerId } from '@graphdriver/core'
 import { isSystemError } from '@graphdriver/sys'
 import { layerPaths, linksDirectory, readLink } from './layout.ts'
 
@@ -51,15 +51,6 @@ export async function* layerIds(home: string, signal?: AbortSignal): AsyncGenera
     signal?.throwIfAborted()
     const id = entry.isDirectory() ? asLayerId(entry.name) : undefined
     if (id !== undefined && (await isThere(path.join(home, id, 'link')))) yield id
-  }
-}
-
-function asLayerId(name: string): LayerId | undefined {
-  try {
-    return parseLayerId(name)
-  } catch (error) {
-    if (isGraphDriverError(error, 'GD_INVALID_ID')) return undefined
-    throw error
   }
 }
 

@@ -1,8 +1,8 @@
-import { chmodSync, mkdirSync, realpathSync, statSync } from 'node:fs'
+import { mkdirSync, realpathSync } from 'node:fs'
 import path from 'node:path'
 import { TreeWorkers } from '@graphdriver/archive'
 import { type Driver, type DriverHost, GraphDriverError } from '@graphdriver/core'
-import { isSystemError } from '@graphdriver/sys'
+import { ensureDirectory } from '@graphdriver/sys'
 import { reapLayers } from './construction.ts'
 import { Overlay2Driver } from './driver.ts'
 import { examineHost } from './host.ts'
@@ -22,10 +22,11 @@ export async function openOverlay2(place: DriverHost<Overlay2Options>): Promise<
     )
   }
   mkdirSync(path.dirname(place.home), { recursive: true, mode: 0o711 })
-  makeDirectory(place.home, 0o710)
+  // Modes are Docker's, and put right where an older version made them wider.
+  ensureDirectory(place.home, 0o710)
   // The mount table knows no symlinks, so neither do the paths that are looked up in it.
   const home = realpathSync(place.home)
-  makeDirectory(linksDirectory(home), 0o700)
+  ensureDirectory(linksDirectory(home), 0o700)
   const workers = new TreeWorkers()
   try {
     await reapLayers(home, workers)
@@ -34,14 +35,4 @@ export async function openOverlay2(place: DriverHost<Overlay2Options>): Promise<
     await workers[Symbol.asyncDispose]()
     throw error
   }
-}
-
-/** Modes are Docker's, and put right where an older version made them wider. */
-function makeDirectory(directory: string, mode: number): void {
-  try {
-    mkdirSync(directory, { mode })
-  } catch (error) {
-    if (!isSystemError(error, 'EEXIST')) throw error
-  }
-  if ((statSync(directory).mode & 0o777) !== mode) chmodSync(directory, mode)
 }

@@ -1,4 +1,4 @@
-import { type DriverOptions, GraphDriverError, parseBoolean, rejectUnknownOptions } from '@graphdriver/core'
+import { type DriverOptions, parseBoolean, rejectSize, rejectUnknownOptions } from '@graphdriver/core'
 
 /** overlay2 has nothing to choose: what the host can do is found out, not configured. */
 export type Overlay2Options = Readonly<Record<never, never>>
@@ -9,7 +9,7 @@ export type Overlay2Options = Readonly<Record<never, never>>
  * @throws GD_INVALID_OPTION
  */
 export function parseOptions(options: DriverOptions): Overlay2Options {
-  refuseSize('overlay2', options)
+  rejectSize('overlay2', options)
   rejectUnknownOptions('overlay2', options, ['override_kernel_check'])
   const override = options['override_kernel_check']
   if (override !== undefined) parseBoolean('override_kernel_check', override)
@@ -19,18 +19,6 @@ export function parseOptions(options: DriverOptions): Overlay2Options {
 /** @throws GD_INVALID_OPTION for whatever is given: there are no options per layer */
 export function checkStorageOptions(id: string, options: DriverOptions | undefined): void {
   if (options === undefined) return
-  refuseSize(`layer ${id}`, options)
+  rejectSize(`layer ${id}`, options)
   rejectUnknownOptions(`overlay2: layer ${id}`, options, [])
-}
-
-/** Ignoring a limit would be worse than refusing it. */
-function refuseSize(subject: string, options: DriverOptions): void {
-  const value = options['size']
-  if (value === undefined) return
-  throw new GraphDriverError(
-    'GD_INVALID_OPTION',
-    `${subject}: option 'size' needs project quotas, which this driver does not set yet; leave it out, ` +
-      'or limit the volume that holds the data root',
-    { option: 'size', value },
-  )
 }

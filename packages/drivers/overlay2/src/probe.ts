@@ -1,9 +1,7 @@
-import { existsSync, realpathSync } from 'node:fs'
-import path from 'node:path'
 import type { DriverHost, Probe } from '@graphdriver/core'
+import { abandonedScratch, existingAncestors } from '@graphdriver/sys'
 import { discardProbe, examineHost } from './host.ts'
 import type { Overlay2Options } from './options.ts'
-import { abandonedScratch } from './scratch.ts'
 
 /** Tries a mount in the home or, before there is one, in the nearest directory above it. */
 export async function probe(host: DriverHost<Overlay2Options>): Promise<Probe> {
@@ -18,19 +16,13 @@ export async function probe(host: DriverHost<Overlay2Options>): Promise<Probe> {
 
 /** Removes what probes left that were killed: in the home or anywhere above, where the nearest directory was then. */
 export function reapProbes(home: string): void {
-  for (const directory of wayTo(home)) {
-    for (const abandoned of abandonedScratch(directory, 'probe')) discardProbe(abandoned.path)
+  for (const directory of existingAncestors(home)) {
+    for (const abandoned of abandonedScratch(directory, 'probe', process.geteuid?.()))
+      discardProbe(abandoned.path)
   }
 }
 
 /** The home, or what is there of the way to it: the filesystem on which it would be made. */
 export function nearestDirectory(home: string): string {
-  return wayTo(home)[0] ?? '/'
-}
-
-/** What exists of a directory and those above it, nearest first, without symlinks: the mount table knows none. */
-function wayTo(directory: string): readonly string[] {
-  const above = path.dirname(directory)
-  const own = existsSync(directory) ? [realpathSync(directory)] : []
-  return above === directory ? own : [...own, ...wayTo(above)]
+  return existingAncestors(home)[0] ?? '/'
 }

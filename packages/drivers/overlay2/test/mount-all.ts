@@ -4,7 +4,7 @@ import overlay2 from '../dist/index.js'
 
 const root = process.argv[2] ?? ''
 await using driver = await overlay2.open({ root, home: `${root}/overlay2`, options: {} })
-const layers = (await Array.fromAsync(driver.layers())).toSorted()
+const layers = await Array.fromAsync(driver.layers())
 process.stdout.write('ready\n')
 await once(process.stdin, 'data')
 for (const layer of layers) await driver.get(layer)

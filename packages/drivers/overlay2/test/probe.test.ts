@@ -1,10 +1,9 @@
 import { chownSync, existsSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs'
 import path from 'node:path'
-import { mount, readMountTable, run, umount } from '@graphdriver/sys'
+import { mount, readMountTable, run, umount, makeScratch } from '@graphdriver/sys'
 import { filesystem, need } from '@tooling/lab'
 import { describe, expect, test } from 'vitest'
 import overlay2 from '../src/index.ts'
-import { makeScratch } from '../src/scratch.ts'
 import { homeOf, missing, openAt } from './open.ts'
 
 const skipped = missing('tmpfs')

@@ -3,9 +3,8 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { readMountTable } from '@graphdriver/sys'
+import { readMountTable, makeScratch } from '@graphdriver/sys'
 import { describe, expect, test } from 'vitest'
-import { makeScratch } from '../src/scratch.ts'
 import { homeOf, id, makeLayer, missing, openAt, openOn } from './open.ts'
 
 const skipped = missing('tmpfs')

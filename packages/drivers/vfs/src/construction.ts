@@ -2,9 +2,17 @@
 import { renameSync } from 'node:fs'
 import type { TreeWorkers } from '@graphdriver/archive'
 import { type CallOptions, GraphDriverError, type LayerId } from '@graphdriver/core'
-import { AT_FDCWD, isSystemError, RENAME, renameat2 } from '@graphdriver/sys'
+import {
+  abandonedScratch,
+  AT_FDCWD,
+  isSystemError,
+  makeScratch,
+  moveToScratch,
+  RENAME,
+  renameat2,
+  type Scratch,
+} from '@graphdriver/sys'
 import { findLayer, layerDirectory, layerExists, layersDirectory } from './layout.ts'
-import { abandonedScratch, makeScratch, moveToScratch, type Scratch } from './scratch.ts'
 
 export interface Construction extends CallOptions {
   readonly home: string

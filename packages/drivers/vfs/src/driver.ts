@@ -1,6 +1,7 @@
 import { opendir } from 'node:fs/promises'
 import { naiveDiff, type TreeWorkers } from '@graphdriver/archive'
 import {
+  asLayerId,
   type CallOptions,
   type Capabilities,
   type Change,
@@ -8,10 +9,8 @@ import {
   type DiffDriver,
   type Driver,
   type GetOptions,
-  isGraphDriverError,
   type LayerId,
   type Mount,
-  parseLayerId,
   type StatusRow,
   type TarStream,
 } from '@graphdriver/core'
@@ -149,15 +148,5 @@ function capabilitiesOf({ reflink }: CopyHost): Capabilities {
     ownership: mapped ? 'mapped' : 'any',
     quota: 'none',
     mountLabel: false,
-  }
-}
-
-/** Docker takes any name for an id; what is none of ours is nobody's layer here. */
-function asLayerId(name: string): LayerId | undefined {
-  try {
-    return parseLayerId(name)
-  } catch (error) {
-    if (isGraphDriverError(error, 'GD_INVALID_ID')) return undefined
-    throw error
   }
 }

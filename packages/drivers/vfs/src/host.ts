@@ -1,8 +1,7 @@
 /** What the filesystem at a place can do for copies, found by trying. */
 import { closeSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { ficlone, filesystemName, isSystemError, statfs } from '@graphdriver/sys'
-import { makeScratch } from './scratch.ts'
+import { ficlone, filesystemName, isSystemError, statfs, makeScratch } from '@graphdriver/sys'
 
 export interface CopyHost {
   readonly supported: true

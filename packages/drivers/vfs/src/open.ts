@@ -1,8 +1,8 @@
-import { chmodSync, mkdirSync, statSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { TreeWorkers } from '@graphdriver/archive'
 import { type Driver, type DriverHost, GraphDriverError } from '@graphdriver/core'
-import { isSystemError } from '@graphdriver/sys'
+import { ensureDirectory } from '@graphdriver/sys'
 import { reapLayers } from './construction.ts'
 import { VfsDriver } from './driver.ts'
 import { examineHost } from './host.ts'
@@ -22,8 +22,9 @@ export async function openVfs({ home }: DriverHost<VfsOptions>): Promise<Driver>
     )
   }
   mkdirSync(path.dirname(home), { recursive: true, mode: 0o711 })
-  makeDirectory(home, 0o710)
-  makeDirectory(layersDirectory(home), 0o710)
+  // Modes are Docker's, and put right where an older version made them wider.
+  ensureDirectory(home, 0o710)
+  ensureDirectory(layersDirectory(home), 0o710)
   const workers = new TreeWorkers()
   try {
     await reapLayers(home, workers)
@@ -32,14 +33,4 @@ export async function openVfs({ home }: DriverHost<VfsOptions>): Promise<Driver>
     await workers[Symbol.asyncDispose]()
     throw error
   }
-}
-
-/** Modes are Docker's, and put right where an older version made them wider. */
-function makeDirectory(directory: string, mode: number): void {
-  try {
-    mkdirSync(directory, { mode })
-  } catch (error) {
-    if (!isSystemError(error, 'EEXIST')) throw error
-  }
-  if ((statSync(directory).mode & 0o777) !== mode) chmodSync(directory, mode)
 }

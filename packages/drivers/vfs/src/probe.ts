@@ -1,9 +1,8 @@
-import { existsSync, realpathSync, rmSync } from 'node:fs'
-import path from 'node:path'
+import { rmSync } from 'node:fs'
 import type { DriverHost, Probe } from '@graphdriver/core'
+import { abandonedScratch, existingAncestors } from '@graphdriver/sys'
 import { examineHost } from './host.ts'
 import type { VfsOptions } from './options.ts'
-import { abandonedScratch } from './scratch.ts'
 
 /** Anything that can be written to can serve. */
 export async function probe({ home }: DriverHost<VfsOptions>): Promise<Probe> {
@@ -16,8 +15,8 @@ export async function probe({ home }: DriverHost<VfsOptions>): Promise<Probe> {
 
 /** Removes what probes left that were killed: in the home or anywhere above, where the nearest directory was then. */
 export function reapProbes(home: string): void {
-  for (const directory of wayTo(home)) {
-    for (const abandoned of abandonedScratch(directory, 'probe')) {
+  for (const directory of existingAncestors(home)) {
+    for (const abandoned of abandonedScratch(directory, 'probe', process.geteuid?.())) {
       rmSync(abandoned.path, { recursive: true, force: true })
     }
   }
@@ -25,12 +24,5 @@ export function reapProbes(home: string): void {
 
 /** The home, or what is there of the way to it: the filesystem on which it would be made. */
 export function nearestDirectory(home: string): string {
-  return wayTo(home)[0] ?? '/'
-}
-
-/** What exists of a directory and those above it, nearest first, without symlinks: the mount table knows none. */
-function wayTo(directory: string): readonly string[] {
-  const above = path.dirname(directory)
-  const own = existsSync(directory) ? [realpathSync(directory)] : []
-  return above === directory ? own : [...own, ...wayTo(above)]
+  return existingAncestors(home)[0] ?? '/'
 }

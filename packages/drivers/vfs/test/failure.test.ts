@@ -4,10 +4,10 @@ import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { isGraphDriverError } from '@graphdriver/core'
+import { makeScratch } from '@graphdriver/sys'
 import { filesystem } from '@tooling/lab'
 import { describe, expect, test } from 'vitest'
 import vfs from '../src/index.ts'
-import { makeScratch } from '../src/scratch.ts'
 import { homeOf, id, makeLayer, missing, openAt, openOn } from './open.ts'
 
 const skipped = missing('ext4', 'tmpfs')

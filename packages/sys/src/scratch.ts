@@ -2,26 +2,28 @@
  * Directories that are being filled or emptied, and that nobody may take for anything else meanwhile.
  *
  * Each is locked (flock(2)) for as long as its owner works on it. The kernel drops the lock when the owner dies,
- * however it dies and in whichever pid namespace, so an unlocked one is garbage and anybody may reap it. Names begin
- * with a dot, which no layer id does, and Docker ignores them.
+ * however it dies and in whichever pid namespace, so an unlocked one is garbage and anybody may reap it. Names are
+ * `.graphdriver-<purpose>-<random>`.
  */
 import { randomBytes } from 'node:crypto'
 import { chmodSync, closeSync, fstatSync, lstatSync, mkdirSync, readdirSync, renameSync } from 'node:fs'
 import path from 'node:path'
-import { AT_FDCWD, flock, isSystemError, lstatx, O, openat } from '@graphdriver/sys'
+import { O } from './abi.ts'
+import { AT_FDCWD } from './constants.ts'
+import { isSystemError } from './error.ts'
+import { flock } from './file.ts'
+import { openat } from './open.ts'
+import { lstatx } from './stat.ts'
 
 /** A directory under lock. Disposing it drops the lock; whoever holds it also removes or renames it. */
 export interface Scratch extends Disposable {
   readonly path: string
 }
 
-/** What the directory is for: a layer coming or going, or a trial of what the host can do. */
-export type Purpose = 'layer' | 'probe'
-
 const attempts = 16
 
 /** Makes a locked directory in `parent`; the umask does not apply to `mode`. */
-export function makeScratch(parent: string, purpose: Purpose, mode: number): Scratch {
+export function makeScratch(parent: string, purpose: string, mode: number): Scratch {
   for (let attempt = 1; ; attempt++) {
     const directory = freshName(parent, purpose)
     mkdirSync(directory, { mode })
@@ -40,7 +42,7 @@ export function makeScratch(parent: string, purpose: Purpose, mode: number): Scr
  *
  * @returns `undefined` when there was none, or when a reaper was faster and deletes it
  */
-export function moveToScratch(directory: string, purpose: Purpose): Scratch | undefined {
+export function moveToScratch(directory: string, purpose: string): Scratch | undefined {
   const target = freshName(path.dirname(directory), purpose)
   try {
     renameSync(directory, target)
@@ -54,27 +56,27 @@ export function moveToScratch(directory: string, purpose: Purpose): Scratch | un
 /**
  * The scratch directories in `parent` whose owners are dead, each under the caller's lock for its turn.
  *
- * A probe may have stood where everybody can write: there only what this user made is believed to be one.
+ * @param owner where everybody can write, only what this user made is believed to be one
  */
-export function* abandonedScratch(parent: string, purpose: Purpose): Generator<Scratch> {
+export function* abandonedScratch(parent: string, purpose: string, owner?: number): Generator<Scratch> {
   for (const name of namesIn(parent)) {
     if (!name.startsWith(prefixOf(purpose))) continue
     const directory = path.join(parent, name)
-    if (purpose === 'probe' && !isOwn(directory)) continue
+    if (owner !== undefined && ownerOf(directory) !== owner) continue
     using abandoned = lock(directory)
     if (abandoned !== undefined) yield abandoned
   }
 }
 
-function isOwn(directory: string): boolean {
-  return lstatSync(directory, { throwIfNoEntry: false })?.uid === process.geteuid?.()
+function ownerOf(directory: string): number | undefined {
+  return lstatSync(directory, { throwIfNoEntry: false })?.uid
 }
 
-function prefixOf(purpose: Purpose): string {
+function prefixOf(purpose: string): string {
   return `.graphdriver-${purpose}-`
 }
 
-function freshName(parent: string, purpose: Purpose): string {
+function freshName(parent: string, purpose: string): string {
   return path.join(parent, `${prefixOf(purpose)}${randomBytes(8).toString('hex')}`)
 }
 
