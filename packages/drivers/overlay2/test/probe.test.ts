@@ -15,11 +15,10 @@ function probeAt(root: string): ReturnType<typeof overlay2.probe> {
 describe.skipIf(skipped !== undefined)(`overlay2 probes (${skipped ?? 'as root'})`, () => {
   test('a yes names the filesystem and leaves nothing, not even the root', async () => {
     await using volume = await filesystem('tmpfs', { sizeMiB: 64 })
-    const mounts = readMountTable().length
     const root = path.join(volume.path, 'not', 'there', 'yet')
     expect(await probeAt(root)).toMatchObject({ supported: true, notes: ['layers on tmpfs'] })
     expect(readdirSync(volume.path)).toEqual([])
-    expect(readMountTable()).toHaveLength(mounts)
+    expect(readMountTable().filter(({ target }) => target.startsWith(`${volume.path}/`))).toEqual([])
   })
 
   test('a root on an overlay is refused, naming it and the remedy', async () => {
