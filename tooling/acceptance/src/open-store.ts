@@ -12,10 +12,20 @@ export interface OpenStore extends AsyncDisposable {
  * which could write would delete them when they are let go.
  */
 export async function openStore({ root, driver: name }: Place): Promise<OpenStore> {
-  await using open = new AsyncDisposableStack()
   const definition = await loadDriver(name, { from: import.meta.url })
-  const driver = open.use(await definition.open(hostOf(definition, { root })))
-  const layers = open.use(await openLayerStore({ root, driver, readOnly: true }))
-  const kept = open.move()
-  return { driver, layers, [Symbol.asyncDispose]: () => kept.disposeAsync() }
+  const driver = await definition.open(hostOf(definition, { root }))
+  try {
+    const layers = await openLayerStore({ root, driver, readOnly: true })
+    return {
+      driver,
+      layers,
+      async [Symbol.asyncDispose]() {
+        await layers[Symbol.asyncDispose]()
+        await driver[Symbol.asyncDispose]()
+      },
+    }
+  } catch (error) {
+    await driver[Symbol.asyncDispose]()
+    throw error
+  }
 }

@@ -8,12 +8,15 @@ export interface ReferenceTree extends AsyncDisposable {
 
 /** The image's tree as umoci makes it, on an ext4 of its own. */
 export async function referenceTree(image: LabImage): Promise<ReferenceTree> {
-  await using open = new AsyncDisposableStack()
-  const place = open.use(await filesystem('ext4'))
+  const place = await filesystem('ext4')
   const bundle = path.join(place.path, 'bundle')
-  await execa('umoci', ['unpack', '--image', `${image.oci.gzip.layout}:latest`, bundle])
-  const kept = open.move()
-  return { path: path.join(bundle, 'rootfs'), [Symbol.asyncDispose]: () => kept.disposeAsync() }
+  try {
+    await execa('umoci', ['unpack', '--image', `${image.oci.gzip.layout}:latest`, bundle])
+  } catch (error) {
+    await place[Symbol.asyncDispose]()
+    throw error
+  }
+  return { path: path.join(bundle, 'rootfs'), [Symbol.asyncDispose]: () => place[Symbol.asyncDispose]() }
 }
 
 /** Where umoci's tree is right and ours is too. */

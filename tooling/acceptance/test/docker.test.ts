@@ -1,7 +1,6 @@
 /** The data root is Docker's: a daemon opens what we wrote, and we open what a daemon wrote. */
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
-import { chainIdOf, isGraphDriverError, parseDiffId } from '@graphdriver/core'
 import {
   type LabImage,
   debianImage,
@@ -12,10 +11,10 @@ import {
 } from '@tooling/lab'
 import { execa } from 'execa'
 import { beforeAll, expect, test } from 'vitest'
-import { firstDifference } from '../src/byte-comparison.ts'
 import { startDocker } from '../src/dockerd.ts'
 import { type Place, graphdriver } from '../src/graphdriver.ts'
 import { openStore } from '../src/open-store.ts'
+import { returnedLayers } from '../src/returned-layers.ts'
 
 const missing = need(...debianImageRequirements, { command: 'dockerd' }, { command: 'docker' })
 const drivers = ['overlay2', 'vfs']
@@ -30,10 +29,6 @@ let image: LabImage
 beforeAll(async () => {
   if (missing === undefined) image = await debianImage()
 })
-
-function codeOf(error: unknown): string {
-  return isGraphDriverError(error) ? error.code : String(error)
-}
 
 /** The DiffIDs of a `docker save` archive, by hashing the layers in it. */
 async function savedLayers(archive: string, scratch: string): Promise<readonly string[]> {
@@ -80,15 +75,8 @@ test.for(drivers)(
     expect(await graphdriver(place, 'images')).toContain(image.reference.split(':')[0])
     expect(await graphdriver(place, 'run', image.reference, '--', ...python)).toBe('1')
     await using store = await openStore(place)
-    const outcomes: (string | undefined)[] = []
-    for (const [index, { path: original }] of image.layers.entries()) {
-      const chain = chainIdOf(image.layers.slice(0, index + 1).map(({ diffId }) => parseDiffId(diffId)))
-      if (chain === undefined) throw new Error('a chain of one layer at least')
-      await using layer = await store.layers.get(chain)
-      outcomes.push(await firstDifference(layer.tar(), original).catch(codeOf))
-    }
-    expect(outcomes).toEqual(
-      image.layers.map(({ name }) => (name === sparse ? 'GD_LAYER_CORRUPT' : undefined)),
+    expect(await returnedLayers(store, image)).toEqual(
+      image.layers.map(({ name }) => (name === sparse ? 'GD_LAYER_CORRUPT' : 'the same bytes')),
     )
   },
 )

@@ -3,11 +3,10 @@
  * the one that umoci makes, and every layer comes back byte for byte.
  */
 import path from 'node:path'
-import { chainIdOf, parseDiffId } from '@graphdriver/core'
 import {
   type FilesystemKind,
+  type LabFilesystem,
   type LabImage,
-  type LabLayer,
   compareTrees,
   debianImage,
   debianImageRequirements,
@@ -16,10 +15,10 @@ import {
   need,
 } from '@tooling/lab'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { firstDifference } from '../src/byte-comparison.ts'
 import { type Place, graphdriver } from '../src/graphdriver.ts'
 import { openStore } from '../src/open-store.ts'
 import { type ReferenceTree, exceptions, referenceTree } from '../src/reference-tree.ts'
+import { chainOf, returnedLayers } from '../src/returned-layers.ts'
 
 interface Combination {
   readonly driver: string
@@ -47,35 +46,29 @@ const combinations: readonly Combination[] = [
 ]
 
 const missing = need(...debianImageRequirements, { command: 'umoci' })
-/** What the cases of this file share: the tree to compare with. */
-const shared = new AsyncDisposableStack()
 let image: LabImage
-let reference: ReferenceTree
+let reference: ReferenceTree | undefined
 
 beforeAll(async () => {
   if (missing !== undefined) return
   image = await debianImage()
-  reference = shared.use(await referenceTree(image))
+  reference = await referenceTree(image)
 })
-afterAll(() => shared.disposeAsync())
-
-function topOf(layers: readonly LabLayer[]): ReturnType<typeof chainIdOf> {
-  return chainIdOf(layers.map(({ diffId }) => parseDiffId(diffId)))
-}
+afterAll(() => reference?.[Symbol.asyncDispose]())
 
 describe.for(combinations)('$driver on $kind from $form (root, umoci)', ({ driver, kind, source }) => {
   const reason = missing ?? need(...filesystemRequirements(kind))
-  const resources = new AsyncDisposableStack()
+  let own: LabFilesystem | undefined
   let place: Place
 
   beforeAll(async () => {
     if (reason !== undefined) return
     // A driver that copies has six whole trees to keep.
-    const own = resources.use(await filesystem(kind, { sizeMiB: 3072 }))
+    own = await filesystem(kind, { sizeMiB: 3072 })
     place = { root: path.join(own.path, 'root'), driver }
     await graphdriver(place, 'load', source(image))
   })
-  afterAll(() => resources.disposeAsync())
+  afterAll(() => own?.[Symbol.asyncDispose]())
 
   test('python runs in the image', async ({ skip }) => {
     skip(reason !== undefined, reason)
@@ -86,22 +79,14 @@ describe.for(combinations)('$driver on $kind from $form (root, umoci)', ({ drive
   test('the mounted tree is the one that umoci makes', async ({ skip }) => {
     skip(reason !== undefined, reason)
     await using store = await openStore(place)
-    const top = topOf(image.layers)
-    if (top === undefined) throw new Error('the image has layers')
-    await using layer = await store.layers.get(top)
+    await using layer = await store.layers.get(chainOf(image.layers))
     await using mount = await layer.mount()
-    expect(await compareTrees(reference.path, mount.path, { exceptions })).toEqual([])
+    expect(await compareTrees(reference?.path ?? 'no tree', mount.path, { exceptions })).toEqual([])
   })
 
   test('every layer comes back byte for byte under its DiffID', async ({ skip }) => {
     skip(reason !== undefined, reason)
     await using store = await openStore(place)
-    for (const [index, original] of image.layers.entries()) {
-      const chain = topOf(image.layers.slice(0, index + 1))
-      if (chain === undefined) throw new Error('a chain of one layer at least')
-      await using layer = await store.layers.get(chain)
-      expect(layer.diffId).toBe(original.diffId)
-      expect(await firstDifference(layer.tar(), original.path)).toBeUndefined()
-    }
+    expect(await returnedLayers(store, image)).toEqual(image.layers.map(() => 'the same bytes'))
   })
 })
