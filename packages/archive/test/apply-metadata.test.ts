@@ -1,6 +1,7 @@
 import { lstatSync, mkdirSync, readFileSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, lgetxattr, lsetxattr, mount, statx, umount } from '@graphdriver/sys'
+import { filesystem, filesystemRequirements, need } from '@tooling/lab'
 import { afterAll, describe, expect, it } from 'vitest'
 import { type ApplyResult, TreeWorkers } from '../src/index.ts'
 import { inChunks, type RawEntry, rawTar } from './support/raw-tar.ts'
@@ -20,6 +21,20 @@ const permissions = (file: string): number => lstatSync(file).mode & 0o7777
 
 /** What `setcap cap_net_raw+ep` stores. */
 const capability = Buffer.from('0100000200200000000000000000000000000000', 'hex')
+
+const noXfs = need(...filesystemRequirements('xfs'))
+
+it.skipIf(noXfs !== undefined)(
+  `says of a device number that the filesystem cannot hold which one it is (${noXfs ?? 'as root'})`,
+  async () => {
+    await using volume = await filesystem('xfs', {})
+    const entry = { name: 'dev/far', type: '3', device: [700, 1], mode: 0o600 } as const
+    await expect(apply(volume.path, entry)).rejects.toMatchObject({
+      code: 'GD_ARCHIVE_UNSUPPORTED',
+      message: expect.stringContaining("'dev/far': this filesystem cannot hold device 700:1"),
+    })
+  },
+)
 
 describe.skipIf(!isRoot)('metadata of extracted entries (needs root)', () => {
   it('keeps owner, mode with set-id and sticky bits, and nanoseconds, of every type', async () => {

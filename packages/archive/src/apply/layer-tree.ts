@@ -111,14 +111,18 @@ export class LayerTree implements Disposable {
     applyToLink(this.#tree.fd(parent), name, header, this.wantedXattr)
   }
 
-  /** @throws GD_ARCHIVE_UNSUPPORTED for a device without the privilege to make it */
+  /** @throws GD_ARCHIVE_UNSUPPORTED for a device without the privilege to make it, or that the filesystem cannot hold */
   makeNode(header: TarHeader, type: NodeType, parent: Directory, name: string): void {
     const device = type === 'fifo' ? 0n : makedev(header.devMajor, header.devMinor)
     try {
       this.#replacing(parent, name, (at) => mknodat(at, pathBytes(name), nodeTypes[type] | 0o600, device))
     } catch (error) {
-      if (type === 'fifo' || !isSystemError(error, 'EPERM')) throw error
-      throw unsupportedEntry(header, 'making a device node needs CAP_MKNOD; run as root', error)
+      if (type === 'fifo' || !isSystemError(error, 'EPERM', 'EINVAL')) throw error
+      // XFS has 9 bits for the major number and 18 for the minor.
+      const reason = isSystemError(error, 'EPERM')
+        ? 'making a device node needs CAP_MKNOD; run as root'
+        : `this filesystem cannot hold device ${header.devMajor}:${header.devMinor}; use another, such as ext4`
+      throw unsupportedEntry(header, reason, error)
     }
     parent.own(name)
     applyToName(this.#tree.fd(parent), name, header, this.wantedXattr)
