@@ -5,6 +5,7 @@
 import { constants } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
+import { parseMountName } from '@graphdriver/layer-store'
 import { flock, isSystemError } from '@graphdriver/sys'
 
 /** What is to become of the layer when the process that used it is gone: `remove` where it cannot do so itself. */
@@ -14,10 +15,14 @@ function shelfOf(root: string): string {
   return path.join(root, '.graphdriver', 'in-use')
 }
 
-/** Claims a layer; `undefined` when another process has. Disposing it lets go. Only with the store locked. */
+/**
+ * Claims a layer; `undefined` when another process has. Disposing it lets go. Only with the store locked.
+ *
+ * @throws GD_INVALID_ID before anything is touched: the name becomes a file's
+ */
 export async function claim(root: string, name: string, fate: Fate): Promise<AsyncDisposable | undefined> {
+  const file = path.join(shelfOf(root), parseMountName(name))
   await mkdir(shelfOf(root), { recursive: true, mode: 0o700 })
-  const file = path.join(shelfOf(root), name)
   const handle = await lockedFile(file)
   if (handle === undefined) return undefined
   try {

@@ -1,6 +1,6 @@
 import { need } from '@tooling/lab'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type DataRoot, demoRoot, emptyRoot } from './data-root.ts'
+import { contentOf, type DataRoot, demoRoot, emptyRoot } from './data-root.ts'
 import { demoImage, demoName, graphdriver, json, type Outcome, succeed } from './graphdriver.ts'
 
 // These only read the image; every run has a layer of its own.
@@ -139,4 +139,28 @@ test('removes its layer, unless it is to be kept', async () => {
   expect(again.stderr).toContain("writable layer 'kept' exists already")
   await succeed(['--root', own.path, 'rm', 'kept'])
   expect((await json(['--root', own.path, 'info'])).contents.writable).toEqual([])
+})
+
+test.for(['../../../victim', '../../image/overlay2/repositories.json', '/etc/passwd', '..', ''])(
+  'refuses the name %j before it touches anything',
+  async (name) => {
+    const before = contentOf(root.path)
+    const { code, stderr } = await run(['--name', name])
+    expect({ code, named: stderr.includes('GD_INVALID_ID') }).toEqual({ code: 125, named: true })
+    expect(contentOf(root.path)).toEqual(before)
+  },
+)
+
+test('a name that is taken is refused before the layer that has it is claimed (needs root)', async ({
+  skip,
+}) => {
+  skip(need({ root: true }) !== undefined, need({ root: true }))
+  await succeed(['--root', root.path, 'mount', demoName, '--name', 'taken'])
+  await succeed(['--root', root.path, 'unmount', 'taken'])
+  const refused = await run(['--rm', '--name', 'taken'])
+  expect({ code: refused.code, named: refused.stderr.includes('GD_NAME_CONFLICT') }).toEqual({
+    code: 125,
+    named: true,
+  })
+  await succeed(['--root', root.path, 'rm', 'taken'])
 })

@@ -1,5 +1,15 @@
 import { closeSync } from 'node:fs'
-import { AT_EMPTY_PATH, AT_FDCWD, O, openat, type Path, type Stat, statx } from '@graphdriver/sys'
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  O,
+  openat,
+  openat2,
+  type Path,
+  RESOLVE,
+  type Stat,
+  statx,
+} from '@graphdriver/sys'
 
 interface Level {
   /** `undefined` while closed to save descriptors. */
@@ -21,8 +31,11 @@ const keptOpen = 64
  */
 export class Descent implements Disposable {
   readonly #levels: Level[] = []
+  readonly #resolve: number
 
-  constructor(root: Path) {
+  /** @param mounts whether to go into what is mounted inside; refused, it is EXDEV, and needs Linux 5.6 */
+  constructor(root: Path, mounts: 'enter' | 'refuse' = 'enter') {
+    this.#resolve = mounts === 'refuse' ? RESOLVE.NO_XDEV | RESOLVE.NO_MAGICLINKS : 0
     this.#levels.push({ fd: openat(AT_FDCWD, root, O.RDONLY | O.DIRECTORY), stat: undefined })
   }
 
@@ -34,7 +47,11 @@ export class Descent implements Disposable {
   }
 
   enter(name: Buffer): void {
-    this.#levels.push({ fd: openat(this.fd, name, flags), stat: undefined })
+    const fd =
+      this.#resolve === 0
+        ? openat(this.fd, name, flags)
+        : openat2(this.fd, name, { flags, resolve: this.#resolve })
+    this.#levels.push({ fd, stat: undefined })
     const far = this.#levels[this.#levels.length - 1 - keptOpen]
     if (far?.fd === undefined) return
     far.stat = statx(far.fd, '', AT_EMPTY_PATH)

@@ -1,3 +1,4 @@
+import { constants } from 'node:os'
 import path from 'node:path'
 import {
   AT_REMOVEDIR,
@@ -5,6 +6,7 @@ import {
   DT,
   isSystemError,
   readDirectory,
+  SystemError,
   unlinkat,
 } from '@graphdriver/sys'
 import { Descent } from './descent.ts'
@@ -53,7 +55,7 @@ function removeBelow(descent: Descent, frames: Frame[], name: Buffer, check: () 
 
 function openParent(target: string): Descent | undefined {
   try {
-    return new Descent(path.dirname(target))
+    return new Descent(path.dirname(target), 'refuse')
   } catch (error) {
     if (isSystemError(error, 'ENOENT', 'ENOTDIR')) return undefined
     throw error
@@ -66,6 +68,13 @@ function open(descent: Descent, frames: Frame[], name: Buffer): void {
     descent.enter(name)
   } catch (error) {
     if (isSystemError(error, 'ENOENT')) return
+    // What is mounted here is not this tree's, and would be emptied before the directory turns out to be busy.
+    if (isSystemError(error, 'EXDEV')) {
+      throw new SystemError(constants.errno.EBUSY, {
+        syscall: 'openat2',
+        note: 'a filesystem is mounted there',
+      })
+    }
     throw error
   }
   frames.push({ name, entries: readDirectory(descent.fd), next: 0 })

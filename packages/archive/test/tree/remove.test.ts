@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { closeSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
-import { AT_FDCWD, mkdirat, O, openat } from '@graphdriver/sys'
+import { AT_FDCWD, mkdirat, mount, MS, O, openat, umount } from '@graphdriver/sys'
 import { need, temporaryDirectory } from '@tooling/lab'
 import { expect, test } from 'vitest'
 import { removeTree } from '../../src/tree/remove.ts'
@@ -83,3 +83,26 @@ test('giving up leaves the rest, to be removed later', async () => {
   removeTree(tree, never)
   expect(existsSync(tree)).toBe(false)
 })
+
+test.skipIf(process.geteuid?.() !== 0)(
+  'what is mounted inside is refused before it is touched (needs root)',
+  async () => {
+    await using scratch = await temporaryDirectory()
+    const tree = `${scratch.path}/tree`
+    const host = `${scratch.path}/host`
+    mkdirSync(`${tree}/a/mnt`, { recursive: true })
+    mkdirSync(host)
+    writeFileSync(`${host}/precious`, '')
+    mount({ source: host, target: `${tree}/a/mnt`, flags: MS.BIND })
+    try {
+      expect(() => removeTree(tree, never)).toThrow(
+        expect.objectContaining({ code: 'EBUSY', path: `${tree}/a/mnt` }),
+      )
+      expect(readdirSync(host)).toEqual(['precious'])
+    } finally {
+      umount(`${tree}/a/mnt`)
+    }
+    removeTree(tree, never)
+    expect(existsSync(tree)).toBe(false)
+  },
+)

@@ -5,6 +5,7 @@
  * Its short link follows after; who dies before that leaves a layer that mounts and can be removed, and the link is
  * made up for when a child needs it. Deleting is the same backwards: one rename, and the layer is gone.
  */
+import { existsSync } from 'node:fs'
 import { chmod, mkdir, open, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { TreeWorkers } from '@graphdriver/archive'
@@ -35,6 +36,8 @@ export interface Construction {
 export async function makeLayer(construction: Construction, workers: TreeWorkers): Promise<void> {
   const { home, id, parent } = construction
   refuseReserved(id)
+  // Said before the parent is marked; taking the name says it for certain.
+  if (existsSync(layerPaths(home, id).directory)) throw alreadyThere(id)
   const lower = parent === undefined ? [] : await lowerOf(construction, parent)
   const link = randomLink()
   await makeDirectoryOf(construction, { link, lower }, workers)
@@ -121,10 +124,14 @@ function takeName(directory: string, home: string, id: LayerId): void {
     renameat2(AT_FDCWD, directory, AT_FDCWD, path.join(home, id), RENAME.NOREPLACE)
   } catch (error) {
     if (isSystemError(error, 'EEXIST', 'ENOTEMPTY')) {
-      throw new GraphDriverError('GD_LAYER_EXISTS', `overlay2 already holds a layer ${id}`, { id })
+      throw alreadyThere(id)
     }
     throw error
   }
+}
+
+function alreadyThere(id: LayerId): GraphDriverError<'GD_LAYER_EXISTS'> {
+  return new GraphDriverError('GD_LAYER_EXISTS', `overlay2 already holds a layer ${id}`, { id })
 }
 
 /** `l` has the form of an id and is the directory of short links. */
@@ -141,7 +148,7 @@ export function hideLayer(home: string, id: LayerId): readonly Scratch[] {
   return hidden === undefined ? [] : [hidden]
 }
 
-/** Unmounts and deletes a hidden layer with its link. Repeating it after a failure is safe. */
+/** Unmounts all that is mounted in a hidden layer, then deletes it with its link. Repeating it after a failure is safe. */
 export async function discardLayer(
   home: string,
   hidden: Scratch,
@@ -149,13 +156,26 @@ export async function discardLayer(
   options?: CallOptions,
 ): Promise<void> {
   using held = hidden
-  unmountTree(pathsIn(held.path).merged)
+  unmountTree(held.path)
   const link = await readLink(pathsIn(held.path))
   if (link !== undefined) await removeLink(home, link)
   await workers.remove(held.path, options)
 }
 
-/** Deletes what processes left that died while making or deleting layers. */
-export async function reapLayers(home: string, workers: TreeWorkers): Promise<void> {
-  for (const abandoned of abandonedScratch(home, 'layer')) await discardLayer(home, abandoned, workers)
+/**
+ * Deletes what processes left that died while making or deleting layers. One that cannot be deleted (a file made
+ * immutable, say) must not stand in the way of all others: it is left for the next time.
+ *
+ * @returns whether nothing is left
+ */
+export async function reapLayers(home: string, workers: TreeWorkers): Promise<boolean> {
+  let clean = true
+  for (const abandoned of abandonedScratch(home, 'layer')) {
+    try {
+      await discardLayer(home, abandoned, workers)
+    } catch {
+      clean = false
+    }
+  }
+  return clean
 }

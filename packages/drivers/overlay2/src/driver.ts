@@ -187,8 +187,7 @@ export class Overlay2Driver implements Driver {
 
   async #reapLeftovers(): Promise<void> {
     if (!this.#leftovers) return
-    await reapLayers(this.home, this.#workers)
-    this.#leftovers = false
+    this.#leftovers = !(await reapLayers(this.home, this.#workers))
   }
 
   async #acquire(id: LayerId, record: LayerRecord, { mountLabel }: GetOptions): Promise<void> {

@@ -1,13 +1,57 @@
 /** Calls that fail leave nothing of themselves. */
-import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { isSystemError } from '@graphdriver/sys'
+import { isSystemError, mount, MS, readMountTable, run as command } from '@graphdriver/sys'
 import { describe, expect, test } from 'vitest'
-import { homeOf, id, makeLayer, missing, openOn } from './open.ts'
+import { homeOf, id, makeLayer, missing, openAt, openOn } from './open.ts'
 
 const skipped = missing('ext4', 'tmpfs')
 
 describe.skipIf(skipped !== undefined)(`overlay2 when calls fail (${skipped ?? 'as root'})`, () => {
+  test('a layer that exists already leaves its would-be parent writable', async () => {
+    await using place = await openOn('tmpfs')
+    for (const name of ['parent', 'taken']) await place.driver.create(id(name))
+    await expect(place.driver.create(id('taken'), { parent: id('parent') })).rejects.toMatchObject({
+      code: 'GD_LAYER_EXISTS',
+    })
+    await using mounted = await place.driver.get(id('parent'))
+    expect(mounted.readonly).toBe(false)
+  })
+
+  test('what is mounted in a layer is unmounted, not emptied, when the layer is removed', async () => {
+    await using place = await openOn('tmpfs')
+    const host = path.join(place.root, 'host')
+    mkdirSync(host)
+    writeFileSync(path.join(host, 'precious'), '')
+    await makeLayer(place.driver, 'base', undefined, (root) => {
+      mkdirSync(`${root}/mnt`)
+      mount({ source: host, target: `${root}/mnt`, flags: MS.BIND })
+    })
+    await place.driver.remove(id('base'))
+    expect(readdirSync(host)).toEqual(['precious'])
+    expect(await place.driver.exists(id('base'))).toBe(false)
+    expect(readMountTable().filter((entry) => entry.target.endsWith('/mnt'))).toEqual([])
+  })
+
+  test('a file that cannot be deleted stands in nobody else’s way', async () => {
+    await using place = await openOn('ext4')
+    const { driver, root } = place
+    let chattr = ''
+    await makeLayer(driver, 'stuck', undefined, (layer) => writeFileSync((chattr = `${layer}/file`), ''))
+    await makeLayer(driver, 'other', undefined)
+    await command('chattr', ['+i', chattr])
+    await expect(driver.remove(id('stuck'))).rejects.toMatchObject({ code: 'EPERM' })
+    await driver.remove(id('other'))
+    {
+      await using again = await openAt(root)
+      expect(await Array.fromAsync(again.layers())).toEqual([])
+    }
+    await command('chattr', ['-R', '-i', homeOf(root)])
+    await using last = await openAt(root)
+    expect(readdirSync(homeOf(root)).filter((name) => name.startsWith('.graphdriver'))).toEqual([])
+    await last.cleanup()
+  })
+
   test('a full disk leaves nothing of a layer, and its parent writable', async () => {
     await using place = await openOn('tmpfs', { sizeMiB: 1, mountOptions: ['nr_inodes=64'] })
     const home = homeOf(place.root)

@@ -11,6 +11,7 @@ import {
   RENAME,
   renameat2,
   type Scratch,
+  unmountTree,
 } from '@graphdriver/sys'
 import { findLayer, layerDirectory, layerExists, layersDirectory } from './layout.ts'
 
@@ -61,19 +62,31 @@ export function hideLayer(home: string, id: LayerId): Scratch | undefined {
   return moveToScratch(layerDirectory(home, id), 'layer')
 }
 
-/** Deletes a hidden layer. Repeating it after a failure is safe. */
+/** Unmounts all that is mounted in a hidden layer, then deletes it. Repeating it after a failure is safe. */
 export async function discardLayer(
   hidden: Scratch,
   workers: TreeWorkers,
   options?: CallOptions,
 ): Promise<void> {
   using held = hidden
+  unmountTree(held.path)
   await workers.remove(held.path, options)
 }
 
-/** Deletes what processes left that died while making or deleting layers. */
-export async function reapLayers(home: string, workers: TreeWorkers): Promise<void> {
+/**
+ * Deletes what processes left that died while making or deleting layers. One that cannot be deleted (a file made
+ * immutable, say) must not stand in the way of all others: it is left for the next time.
+ *
+ * @returns whether nothing is left
+ */
+export async function reapLayers(home: string, workers: TreeWorkers): Promise<boolean> {
+  let clean = true
   for (const abandoned of abandonedScratch(layersDirectory(home), 'layer')) {
-    await discardLayer(abandoned, workers)
+    try {
+      await discardLayer(abandoned, workers)
+    } catch {
+      clean = false
+    }
   }
+  return clean
 }

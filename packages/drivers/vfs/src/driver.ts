@@ -131,8 +131,7 @@ export class VfsDriver implements Driver {
 
   async #reapLeftovers(): Promise<void> {
     if (!this.#leftovers) return
-    await reapLayers(this.home, this.#workers)
-    this.#leftovers = false
+    this.#leftovers = !(await reapLayers(this.home, this.#workers))
   }
 }
 

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { isGraphDriverError } from '@graphdriver/core'
-import { makeScratch } from '@graphdriver/sys'
+import { makeScratch, mount, MS, readMountTable, run as command } from '@graphdriver/sys'
 import { filesystem } from '@tooling/lab'
 import { describe, expect, test } from 'vitest'
 import vfs from '../src/index.ts'
@@ -18,6 +18,42 @@ function namesIn(root: string): readonly string[] {
 }
 
 describe.skipIf(skipped !== undefined)(`vfs when things fail (${skipped ?? 'as root'})`, () => {
+  test('what is mounted in a layer is unmounted, not emptied, when the layer is removed', async () => {
+    await using place = await openOn('tmpfs')
+    const host = path.join(place.root, 'host')
+    mkdirSync(host)
+    writeFileSync(path.join(host, 'precious'), '')
+    await makeLayer(place.driver, 'base', undefined, (root) => {
+      mkdirSync(`${root}/mnt`)
+      mount({ source: host, target: `${root}/mnt`, flags: MS.BIND })
+    })
+    await place.driver.remove(id('base'))
+    expect(readdirSync(host)).toEqual(['precious'])
+    expect(await place.driver.exists(id('base'))).toBe(false)
+    expect(readMountTable().filter((entry) => entry.target.endsWith('/mnt'))).toEqual([])
+  })
+
+  test('a file that cannot be deleted stands in nobody else’s way', async () => {
+    await using place = await openOn('ext4')
+    const { driver, root } = place
+    let chattr = ''
+    await makeLayer(driver, 'stuck', undefined, (layer) => writeFileSync((chattr = `${layer}/file`), ''))
+    await makeLayer(driver, 'other', undefined)
+    await command('chattr', ['+i', chattr])
+    await expect(driver.remove(id('stuck'))).rejects.toMatchObject({ code: 'EPERM' })
+    await driver.remove(id('other'))
+    {
+      await using again = await openAt(root)
+      expect(await Array.fromAsync(again.layers())).toEqual([])
+    }
+    await command('chattr', ['-R', '-i', homeOf(root)])
+    await using last = await openAt(root)
+    expect(
+      readdirSync(path.join(homeOf(root), 'dir')).filter((name) => name.startsWith('.graphdriver')),
+    ).toEqual([])
+    await last.cleanup()
+  })
+
   test('a copy for which there is no space leaves nothing, and succeeds once there is', async () => {
     await using place = await openOn('tmpfs', { sizeMiB: 8 })
     await makeLayer(place.driver, 'base', undefined, (root) => {
