@@ -141,7 +141,9 @@ export class Overlay2Driver implements Driver {
     await using base = await this.get(parent, options)
     const { diff } = layerPaths(this.home, id)
     try {
-      return await upperChanges(diff, base.path, this.#host.xattr, options.signal)
+      const mounted = base.path === layerPaths(this.home, parent).merged
+      const { xattr } = this.#host
+      return await upperChanges({ upper: diff, base: base.path, mounted, xattr, signal: options.signal })
     } catch (error) {
       // Deeper than a path can say, or changing too fast for look-ups by path.
       if (isSystemError(error, 'ENAMETOOLONG', 'ENOENT')) return this.#naive.changes(id, parent, options)

@@ -6,11 +6,22 @@
  * The layers below are looked at through a mount of the parent, so the kernel itself resolves their whiteouts. The
  * walk is on the caller's thread, in slices of a few milliseconds.
  */
-import { readdirSync } from 'node:fs'
+import { closeSync, readdirSync } from 'node:fs'
+import { constants } from 'node:os'
 import { setImmediate as breathe } from 'node:timers/promises'
 import { pathText } from '@graphdriver/archive'
 import type { Change } from '@graphdriver/core'
-import { isSystemError, lgetxattr, lstatx } from '@graphdriver/sys'
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  isSystemError,
+  lgetxattr,
+  lstatx,
+  O,
+  openat,
+  statx,
+  SystemError,
+} from '@graphdriver/sys'
 import { differs, type Entry, isDirectory, isWhiteout } from './entry-difference.ts'
 import type { OverlayXattr } from './trial.ts'
 
@@ -36,17 +47,41 @@ interface Frame {
 const slash = Buffer.from('/')
 const sliceMilliseconds = 5
 
-/** Sorted by the bytes of the paths; a directory in which something changed is listed as modified. */
-export async function upperChanges(
-  upper: string,
-  base: string,
-  xattr: OverlayXattr,
-  signal?: AbortSignal,
-): Promise<readonly Change[]> {
-  const walk = new UpperWalk(Buffer.from(upper), Buffer.from(base), xattr, signal)
-  return (await walk.run())
-    .toSorted((a, b) => a.path.compare(b.path))
-    .map(({ path, kind }) => ({ path: `/${pathText(path)}`, kind }))
+export interface Comparison {
+  /** The layer's upper directory. */
+  readonly upper: string
+  /** Where the parent is visible, and whether that is a mount of it. */
+  readonly base: string
+  readonly mounted: boolean
+  readonly xattr: OverlayXattr
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * Sorted by the bytes of the paths; a directory in which something changed is listed as modified.
+ *
+ * @throws SystemError ENOENT when the parent is not mounted any more
+ */
+export async function upperChanges(comparison: Comparison): Promise<readonly Change[]> {
+  const { upper, base, mounted, xattr, signal } = comparison
+  // Another process may unmount the parent meanwhile. An open directory keeps it; paths would lead to an empty one,
+  // and every file would look new.
+  const held = openat(AT_FDCWD, base, O.PATH | O.DIRECTORY)
+  try {
+    if (mounted && statx(held, '', AT_EMPTY_PATH).mountRoot === false) {
+      throw new SystemError(constants.errno.ENOENT, {
+        syscall: 'openat',
+        path: base,
+        note: 'no longer mounted',
+      })
+    }
+    const walk = new UpperWalk(Buffer.from(upper), Buffer.from(`/proc/self/fd/${held}`), xattr, signal)
+    return (await walk.run())
+      .toSorted((a, b) => a.path.compare(b.path))
+      .map(({ path, kind }) => ({ path: `/${pathText(path)}`, kind }))
+  } finally {
+    closeSync(held)
+  }
 }
 
 class UpperWalk {

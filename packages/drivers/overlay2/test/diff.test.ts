@@ -17,9 +17,10 @@ import {
 import path from 'node:path'
 import { naiveDiff, TreeWorkers } from '@graphdriver/archive'
 import type { Driver, LayerId, TarStream } from '@graphdriver/core'
-import { lgetxattr, lsetxattr, readMountTable, run } from '@graphdriver/sys'
+import { lgetxattr, lsetxattr, MNT, readMountTable, run, umount } from '@graphdriver/sys'
 import { compareTrees, type Exception, type FilesystemKind, temporaryDirectory } from '@tooling/lab'
 import { describe, expect, test } from 'vitest'
+import { upperChanges } from '../src/upper-changes.ts'
 import { homeOf, id, makeLayer, missing, openOn } from './open.ts'
 import { randomNumbers, workOn } from './recipe.ts'
 
@@ -111,6 +112,31 @@ describe.skipIf(skipped !== undefined)(`overlay2 diffs (${skipped ?? 'as root'})
       { path: '/etc/new', kind: 'add' },
       { path: '/srv', kind: 'add' },
     ])
+  })
+
+  test('changes do not depend on the parent staying mounted, and say so when it is not', async () => {
+    await using place = await openOn('tmpfs')
+    const { driver } = place
+    const names = Array.from({ length: 6000 }, (_, index) => `file-${index}`)
+    await makeLayer(driver, 'base', undefined)
+    await makeLayer(driver, 'middle', 'base', (root) => {
+      for (const name of names) writeFileSync(`${root}/${name}`, '1')
+    })
+    await makeLayer(driver, 'upper', 'middle', (root) => {
+      for (const name of names) writeFileSync(`${root}/${name}`, '22')
+    })
+    await using parent = await driver.get(id('middle'))
+    const comparison = {
+      upper: path.join(homeOf(place.root), 'upper/diff'),
+      base: parent.path,
+      mounted: true,
+      xattr: 'trusted',
+    } as const
+    const changes = upperChanges(comparison)
+    // What another process does that was the first to mount it and is done.
+    umount(parent.path, MNT.DETACH)
+    expect(new Set((await changes).map(({ kind }) => kind))).toEqual(new Set(['modify']))
+    await expect(upperChanges(comparison)).rejects.toMatchObject({ code: 'ENOENT' })
   })
 
   test('a diff of a layer and its parent mounts nothing', async () => {
