@@ -1,6 +1,15 @@
 import { lstatSync, mkdirSync, readFileSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, lgetxattr, lsetxattr, mount, statx, umount } from '@graphdriver/sys'
+import {
+  AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
+  lgetxattr,
+  llistxattr,
+  lsetxattr,
+  mount,
+  statx,
+  umount,
+} from '@graphdriver/sys'
 import { filesystem, filesystemRequirements, need } from '@tooling/lab'
 import { afterAll, describe, expect, it } from 'vitest'
 import { type ApplyResult, TreeWorkers } from '../src/index.ts'
@@ -37,6 +46,22 @@ it.skipIf(noXfs !== undefined)(
 )
 
 describe.skipIf(!isRoot)('metadata of extracted entries (needs root)', () => {
+  it.each(['remove', 'keep'] as const)(
+    'leaves out what would instruct overlayfs (whiteouts: %s)',
+    async (whiteouts) => {
+      await using dir = await scratch()
+      const root = dir.directory('root')
+      const pax = { 'SCHILY.xattr.trusted.overlay.metacopy': '', 'SCHILY.xattr.user.overlay.opaque': 'y' }
+      const tar = rawTar(
+        { name: 'd/', type: '5', pax },
+        { name: 'd/f', data: 'x', pax: { ...pax, 'SCHILY.xattr.user.kept': '1' } },
+      )
+      await workers.apply(root, inChunks(tar, 1000), { whiteouts })
+      expect(llistxattr(path.join(root, 'd'))).toEqual([])
+      expect(llistxattr(path.join(root, 'd/f'))).toEqual(['user.kept'])
+    },
+  )
+
   it('keeps owner, mode with set-id and sticky bits, and nanoseconds, of every type', async () => {
     await using dir = await scratch()
     const root = dir.directory('root')

@@ -32,7 +32,8 @@ type NodeType = 'char' | 'block' | 'fifo'
 const nodeTypes: Readonly<Record<NodeType, number>> = { char: S.IFCHR, block: S.IFBLK, fifo: S.IFIFO }
 
 export class LayerTree implements Disposable {
-  readonly wantedXattr: XattrFilter
+  /** A layer has no business instructing overlayfs, which may come to stand on any directory. */
+  readonly wantedXattr: XattrFilter = (name) => !isOverlayXattr(name)
   readonly #tree: DirectoryTree
   /** How deletions are recorded for overlayfs; without it they are carried out. */
   readonly #marks: OverlayMarks | undefined
@@ -43,15 +44,10 @@ export class LayerTree implements Disposable {
       revive: (parent, name) => this.#revive(parent, name),
       lower: (parent, name) => this.#marks?.lower(parent, name),
     })
-    if (typeof whiteouts === 'string') {
-      this.wantedXattr = () => true
-    } else {
-      const xattr = `${whiteouts.xattr}.overlay.opaque`
-      const below = lowers === undefined ? undefined : new LowerLayers(lowers, xattr)
-      this.#marks = new OverlayMarks(this.#tree, xattr, below)
-      // A layer has no business instructing overlayfs.
-      this.wantedXattr = (name) => !isOverlayXattr(name)
-    }
+    if (typeof whiteouts === 'string') return
+    const xattr = `${whiteouts.xattr}.overlay.opaque`
+    const below = lowers === undefined ? undefined : new LowerLayers(lowers, xattr)
+    this.#marks = new OverlayMarks(this.#tree, xattr, below)
   }
 
   /** Sum of the sizes of the non-directories made and still there, each inode once. */
