@@ -77,7 +77,7 @@ async function createLayer(
   const created = await session.changing(async ({ layers }) => {
     // A claim on a layer that is there already would doom it, were this process killed.
     if (layers.writableLayers().some((layer) => layer.name === name)) {
-      const message = `a writable layer '${name}' exists; choose another name, or graphdriver rm ${name} first`
+      const message = `writable layer '${name}' exists already; choose another name, or graphdriver rm ${name} first`
       throw new GraphDriverError('GD_NAME_CONFLICT', message, { name })
     }
     // Before the layer, so that whatever happens in between, the next command knows what to do with it.
