@@ -38,6 +38,7 @@ export {
   parseLayerId,
   randomLayerId,
 } from './id.ts'
+export { KeyedMutex } from './keyed-mutex.ts'
 export type {
   CreateRWLayerOptions,
   Layer,

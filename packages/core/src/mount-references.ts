@@ -1,3 +1,5 @@
+import { KeyedMutex } from './keyed-mutex.ts'
+
 /**
  * Counts who uses a mounted layer, so that the first `get` mounts and the last `put` unmounts.
  *
@@ -8,7 +10,7 @@
 export class MountReferences {
   readonly #isMounted: (target: string) => boolean
   readonly #counts = new Map<string, number>()
-  readonly #queues = new Map<string, Promise<unknown>>()
+  readonly #turns = new KeyedMutex()
 
   /** @param isMounted whether `target` is a mount point of the caller's kind now */
   constructor(isMounted: (target: string) => boolean) {
@@ -17,7 +19,7 @@ export class MountReferences {
 
   /** Takes one reference on `target` and runs `mount` if it is the first. A failed `mount` takes none. */
   acquire(target: string, mount: () => Promise<void> | void): Promise<void> {
-    return this.#exclusively(target, async () => {
+    return this.#turns.exclusively(target, async () => {
       const count = this.#known(target) + 1
       if (count === 1) await mount()
       this.#counts.set(target, count)
@@ -29,7 +31,7 @@ export class MountReferences {
    * which must therefore take "not mounted" for success. A failed `unmount` leaves the reference in place.
    */
   release(target: string, unmount: () => Promise<void> | void): Promise<void> {
-    return this.#exclusively(target, async () => {
+    return this.#turns.exclusively(target, async () => {
       const count = this.#known(target) - 1
       if (count > 0) {
         this.#counts.set(target, count)
@@ -42,7 +44,7 @@ export class MountReferences {
 
   /** Runs `action` while no `acquire` or `release` of the same target does, and forgets its references after. */
   forget(target: string, action: () => Promise<void> | void): Promise<void> {
-    return this.#exclusively(target, async () => {
+    return this.#turns.exclusively(target, async () => {
       await action()
       this.#counts.delete(target)
     })
@@ -55,19 +57,5 @@ export class MountReferences {
 
   #known(target: string): number {
     return this.#counts.get(target) ?? (this.#isMounted(target) ? 1 : 0)
-  }
-
-  #exclusively<T>(target: string, action: () => Promise<T>): Promise<T> {
-    const before = this.#queues.get(target) ?? Promise.resolve()
-    const mine = before.then(action, action)
-    const settled = mine.then(
-      () => undefined,
-      () => undefined,
-    )
-    this.#queues.set(target, settled)
-    void settled.then(() => {
-      if (this.#queues.get(target) === settled) this.#queues.delete(target)
-    })
-    return mine
   }
 }

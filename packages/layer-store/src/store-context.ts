@@ -1,7 +1,6 @@
-import type { Driver, WritableLayerRecord } from '@graphdriver/core'
+import type { Driver, KeyedMutex, WritableLayerRecord } from '@graphdriver/core'
 import { GraphDriverError } from '@graphdriver/core'
 import type { FilesystemSync } from './filesystem-sync.ts'
-import type { KeyedMutex } from './keyed-mutex.ts'
 import type { Layerdb } from './layerdb.ts'
 import type { LayerGraph, LayerNode } from './layer-graph.ts'
 import type { Removal } from './removal.ts'

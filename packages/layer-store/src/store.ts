@@ -13,10 +13,10 @@ import {
   type TarStream,
   type WritableLayer,
   type WritableLayerRecord,
+  KeyedMutex,
 } from '@graphdriver/core'
 import { FilesystemSync } from './filesystem-sync.ts'
 import { HeldLayer } from './held-layer.ts'
-import { KeyedMutex } from './keyed-mutex.ts'
 import { LayerGraph } from './layer-graph.ts'
 import { holdExisting } from './layer-lookup.ts'
 import { layerdbOf } from './layerdb.ts'

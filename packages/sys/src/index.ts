@@ -82,4 +82,4 @@ export {
   lremovexattr,
   lsetxattr,
 } from './xattr.ts'
-export { abandonedScratch, makeScratch, moveToScratch, type Scratch } from './scratch.ts'
+export { abandonedScratch, makeScratch, moveToScratch, reapScratch, type Scratch } from './scratch.ts'

@@ -68,6 +68,28 @@ export function* abandonedScratch(parent: string, purpose: string, owner?: numbe
   }
 }
 
+/**
+ * Discards every abandoned scratch directory of a purpose. One that cannot be discarded (it holds a file made
+ * immutable, say) must not stand in the way of all others: it is left for the next time.
+ *
+ * @returns whether nothing is left
+ */
+export async function reapScratch(
+  parent: string,
+  purpose: string,
+  discard: (abandoned: Scratch) => Promise<void>,
+): Promise<boolean> {
+  let clean = true
+  for (const abandoned of abandonedScratch(parent, purpose)) {
+    try {
+      await discard(abandoned)
+    } catch {
+      clean = false
+    }
+  }
+  return clean
+}
+
 function ownerOf(directory: string): number | undefined {
   return lstatSync(directory, { throwIfNoEntry: false })?.uid
 }

@@ -20,6 +20,7 @@ import { byPath, type TreeChange } from './change.ts'
 import { Descent } from './descent.ts'
 import { located } from './located.ts'
 import { portableXattrs, sameXattrs } from './portable-xattrs.ts'
+import { metadataDiffers } from './metadata-difference.ts'
 import { enterIfThere, isDirectory, join, sortedEntries, statIfThere } from './walk.ts'
 
 /**
@@ -182,23 +183,4 @@ function compareNames(
 
 function deviceOf(fd: number): number {
   return statx(fd, '', AT_EMPTY_PATH).dev
-}
-
-function metadataDiffers(ours: Stat, theirs: Stat): boolean {
-  if (
-    ours.mode !== theirs.mode ||
-    ours.uid !== theirs.uid ||
-    ours.gid !== theirs.gid ||
-    ours.rdevMajor !== theirs.rdevMajor ||
-    ours.rdevMinor !== theirs.rdevMinor
-  ) {
-    return true
-  }
-  return !isDirectory(theirs) && (ours.size !== theirs.size || !sameTime(ours, theirs))
-}
-
-/** To the nanosecond, or to the second where one side has only seconds, as files from most tars do. */
-function sameTime(ours: Stat, theirs: Stat): boolean {
-  if (ours.mtimeSec !== theirs.mtimeSec) return false
-  return ours.mtimeNsec === theirs.mtimeNsec || ours.mtimeNsec === 0 || theirs.mtimeNsec === 0
 }

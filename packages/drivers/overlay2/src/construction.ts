@@ -11,13 +11,13 @@ import path from 'node:path'
 import type { TreeWorkers } from '@graphdriver/archive'
 import { type CallOptions, GraphDriverError, type LayerId } from '@graphdriver/core'
 import {
-  abandonedScratch,
   AT_FDCWD,
   isSystemError,
   makeScratch,
   moveToScratch,
   RENAME,
   renameat2,
+  reapScratch,
   type Scratch,
   unmountTree,
 } from '@graphdriver/sys'
@@ -162,20 +162,7 @@ export async function discardLayer(
   await workers.remove(held.path, options)
 }
 
-/**
- * Deletes what processes left that died while making or deleting layers. One that cannot be deleted (a file made
- * immutable, say) must not stand in the way of all others: it is left for the next time.
- *
- * @returns whether nothing is left
- */
-export async function reapLayers(home: string, workers: TreeWorkers): Promise<boolean> {
-  let clean = true
-  for (const abandoned of abandonedScratch(home, 'layer')) {
-    try {
-      await discardLayer(home, abandoned, workers)
-    } catch {
-      clean = false
-    }
-  }
-  return clean
+/** Deletes what processes left that died while making or deleting layers. @returns whether nothing is left */
+export function reapLayers(home: string, workers: TreeWorkers): Promise<boolean> {
+  return reapScratch(home, 'layer', (abandoned) => discardLayer(home, abandoned, workers))
 }

@@ -1,5 +1,6 @@
 /** Whether one entry differs from another by the rules of a layer's changes: metadata decides, contents do not. */
 import { readlinkSync } from 'node:fs'
+import { metadataDiffers } from '@graphdriver/archive'
 import { isSystemError, lgetxattr, llistxattr, S, type Stat } from '@graphdriver/sys'
 
 /** An entry with its path, which is not followed. */
@@ -29,26 +30,6 @@ export function isDirectory({ stat }: Entry): boolean {
 /** overlayfs' record of a deletion: a character device 0:0. */
 export function isWhiteout({ stat }: Entry): boolean {
   return (stat.mode & S.IFMT) === S.IFCHR && stat.rdevMajor === 0 && stat.rdevMinor === 0
-}
-
-function metadataDiffers(ours: Stat, theirs: Stat): boolean {
-  if (
-    ours.mode !== theirs.mode ||
-    ours.uid !== theirs.uid ||
-    ours.gid !== theirs.gid ||
-    ours.rdevMajor !== theirs.rdevMajor ||
-    ours.rdevMinor !== theirs.rdevMinor
-  ) {
-    return true
-  }
-  if ((theirs.mode & S.IFMT) === S.IFDIR) return false
-  return ours.size !== theirs.size || !sameTime(ours, theirs)
-}
-
-/** To the nanosecond, or to the second where one side has only seconds, as files from most tars do. */
-function sameTime(ours: Stat, theirs: Stat): boolean {
-  if (ours.mtimeSec !== theirs.mtimeSec) return false
-  return ours.mtimeNsec === theirs.mtimeNsec || ours.mtimeNsec === 0 || theirs.mtimeNsec === 0
 }
 
 /** What a layer carries of the extended attributes, as one comparable string. */
