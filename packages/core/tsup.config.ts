@@ -1,3 +1,8 @@
 import { library } from '@tooling/tsup'
 
-export default library('src/index.ts')
+export default library(
+  'src/index.ts',
+  'src/conformance/index.ts',
+  'src/conformance/node-test.ts',
+  'src/conformance/vitest.ts',
+)

@@ -4,7 +4,7 @@ import path from 'node:path'
 import { isGraphDriverError } from '@graphdriver/core'
 import { afterAll, describe, expect, it } from 'vitest'
 import { TreeWorkers, type WhiteoutMode } from '../src/index.ts'
-import { inChunks, type RawEntry, rawTar } from './support/raw-tar.ts'
+import { inChunks, type RawEntry, rawTar } from '@graphdriver/core/conformance'
 import { isRoot, listTree, type Scratch, scratch } from './support/scratch.ts'
 
 const workers = new TreeWorkers({ threads: 2 })

@@ -7,7 +7,7 @@ import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
 import { applyTar } from '../src/apply/apply.ts'
 import { TreeWorkers, type WhiteoutMode } from '../src/index.ts'
-import { inChunks, type RawEntry, rawTar } from './support/raw-tar.ts'
+import { inChunks, type RawEntry, rawTar } from '@graphdriver/core/conformance'
 import { isRoot, listTree, openDescriptors, scratch } from './support/scratch.ts'
 
 const workers = new TreeWorkers({ threads: 1 })
@@ -165,9 +165,10 @@ describe.skipIf(!isRoot)('damaged archives (need root)', () => {
   it('takes as much memory for 100 000 files as for a few', () => {
     const script = `
       import { applyTar } from ${JSON.stringify(path.resolve(import.meta.dirname, '../src/apply/apply.ts'))}
-      import { entryBlocks } from ${JSON.stringify(path.resolve(import.meta.dirname, 'support/raw-tar.ts'))}
+      import { entryBlocks } from '@graphdriver/core/conformance'
       import { mkdtempSync, rmSync } from 'node:fs'
-      const root = mkdtempSync('/tmp/gd-archive-many-')
+      import { tmpdir } from 'node:os'
+      const root = mkdtempSync(tmpdir() + '/gd-archive-many-')
       let before = 0
       try {
         applyTar({ root, whiteouts: 'remove' }, (take) => {

@@ -13,7 +13,7 @@ import {
 import { filesystem, filesystemRequirements, need } from '@tooling/lab'
 import { afterAll, describe, expect, it } from 'vitest'
 import { type ApplyResult, TreeWorkers } from '../src/index.ts'
-import { inChunks, type RawEntry, rawTar } from './support/raw-tar.ts'
+import { inChunks, type RawEntry, rawTar } from '@graphdriver/core/conformance'
 import { isRoot, listTree, scratch } from './support/scratch.ts'
 
 const workers = new TreeWorkers({ threads: 1 })

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { applyTar } from '../src/apply/apply.ts'
 import type { ApplyRequest } from '../src/apply/options.ts'
 import { describeTree } from './support/describe-tree.ts'
-import { type RawEntry, rawTar } from './support/raw-tar.ts'
+import { type RawEntry, rawTar } from '@graphdriver/core/conformance'
 import { isRoot, openDescriptors, scratch } from './support/scratch.ts'
 
 const at = { mtime: '1600000000.000000001' }

@@ -2,7 +2,7 @@ import { AT_FDCWD, mount, statx, umount } from '@graphdriver/sys'
 import { afterAll, describe, expect, it } from 'vitest'
 import { TreeWorkers } from '../src/index.ts'
 import { describeTree } from './support/describe-tree.ts'
-import { inChunks, type RawEntry, rawTar } from './support/raw-tar.ts'
+import { inChunks, type RawEntry, rawTar } from '@graphdriver/core/conformance'
 import { isRoot, scratch } from './support/scratch.ts'
 
 const workers = new TreeWorkers({ threads: 1 })

@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url'
 import { lgetxattr } from '@graphdriver/sys'
 import { describe, expect, it } from 'vitest'
 import type { WhiteoutMode } from '../src/index.ts'
-import type { RawEntry } from './support/raw-tar.ts'
+import type { RawEntry } from '@graphdriver/core/conformance'
 import { isRoot, listTree, scratch } from './support/scratch.ts'
 
 const unshare = ['--user', '--map-root-user', '--mount']
@@ -17,7 +17,7 @@ const here = (file: string): string =>
 function applyMapped(root: string, whiteouts: WhiteoutMode, entries: readonly RawEntry[]): unknown {
   const script = `
     import { TreeWorkers } from ${here('../src/index.ts')}
-    import { inChunks, rawTar } from ${here('support/raw-tar.ts')}
+    import { inChunks, rawTar } from '@graphdriver/core/conformance'
     await using workers = new TreeWorkers()
     const [root, whiteouts, entries] = JSON.parse(process.argv[1])
     const told = await workers.apply(root, inChunks(rawTar(...entries)), { whiteouts }).catch(

@@ -3,7 +3,7 @@ import path from 'node:path'
 import { lgetxattr } from '@graphdriver/sys'
 import { afterAll, describe, expect, it } from 'vitest'
 import { type ApplyResult, TreeWorkers, type WhiteoutMode } from '../src/index.ts'
-import { inChunks, type RawEntry, rawTar } from './support/raw-tar.ts'
+import { inChunks, type RawEntry, rawTar } from '@graphdriver/core/conformance'
 import { isRoot, listTree, scratch } from './support/scratch.ts'
 
 const workers = new TreeWorkers({ threads: 1 })

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { compress, decompress, detectCompression } from '../src/index.ts'
-import { inChunks } from './support/raw-tar.ts'
+import { inChunks } from '@graphdriver/core/conformance'
 
 async function bytesOf(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const chunks: Uint8Array[] = []

@@ -3,7 +3,7 @@ import path from 'node:path'
 import { GraphDriverError, type LayerId, parseLayerId, type ProtoDriver } from '@graphdriver/core'
 import { afterAll, describe, expect, it } from 'vitest'
 import { naiveDiff, TreeWorkers } from '../src/index.ts'
-import { inChunks, rawTar } from './support/raw-tar.ts'
+import { inChunks, rawTar } from '@graphdriver/core/conformance'
 import { isRoot, listTree, scratch } from './support/scratch.ts'
 
 const workers = new TreeWorkers({ threads: 2 })
@@ -20,6 +20,7 @@ function directories(home: string): { readonly proto: ProtoDriver; readonly held
     capabilities: {
       sharing: 'none',
       diff: { native: false, reason: 'test' },
+      copyUp: 'none',
       maxDepth: 1,
       timestamps: 'nanoseconds',
       xattrs: 'all',

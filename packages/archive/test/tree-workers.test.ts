@@ -6,7 +6,7 @@ import { GraphDriverError, type TarStream } from '@graphdriver/core'
 import { describe, expect, it } from 'vitest'
 import { TreeWorkers } from '../src/index.ts'
 import { ThreadPool } from '../src/worker/pool.ts'
-import { inChunks, rawTar } from './support/raw-tar.ts'
+import { inChunks, rawTar } from '@graphdriver/core/conformance'
 import { isRoot, listTree, openDescriptors, scratch } from './support/scratch.ts'
 
 const remove = { whiteouts: 'remove' } as const

@@ -9,6 +9,12 @@ export interface Capabilities {
   readonly sharing: 'none' | 'extents' | 'files' | 'blocks'
   /** Whether `diff` reads only what changed, or walks two whole trees. */
   readonly diff: { readonly native: true } | { readonly native: false; readonly reason: string }
+  /**
+   * What happens when something of a lower layer is first written to. With `file` it is copied then, which programs
+   * can see: its other hard links keep the old content, what had it open for reading goes on reading the old one,
+   * and rename(2) of a directory of a lower layer fails with EXDEV.
+   */
+  readonly copyUp: 'none' | 'file'
   /** How deep a stack can be mounted, the layer itself included; `Infinity` where the driver sets no bound. */
   readonly maxDepth: number
   /** The finest time that survives create, diff and apply. */

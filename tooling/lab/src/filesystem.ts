@@ -4,10 +4,7 @@
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, open } from 'node:fs/promises'
 import path from 'node:path'
-import { command } from './command.ts'
-import { mountsBelow } from './mount-table.ts'
-import { ownPrefix } from './owner.ts'
-import { labRoot, tearDown, tearDownAtExit } from './reap.ts'
+import { command, enterLab, labRoot, mountsBelow, ownPrefix, tearDown } from '@graphdriver/core/conformance'
 import type { Requirement } from './requirement.ts'
 
 export type FilesystemKind = 'ext4' | 'xfs' | 'btrfs' | 'tmpfs'
@@ -59,7 +56,7 @@ export async function filesystem(
   kind: FilesystemKind,
   options: FilesystemOptions = {},
 ): Promise<LabFilesystem> {
-  tearDownAtExit()
+  enterLab()
   const { sizeMiB = 2048, mkfsOptions = [], mountOptions = [] } = options
   const directory = await mkdtemp(path.join(labRoot(), ownPrefix()))
   const target = path.join(directory, 'mount')

@@ -1,9 +1,16 @@
+export {
+  type Aspect,
+  compareTrees,
+  type ComparisonOptions,
+  type Exception,
+  findCommand,
+  reap,
+  type TemporaryDirectory,
+  temporaryDirectory,
+} from '@graphdriver/core/conformance'
 export * from './filesystem.ts'
-export { reap } from './reap.ts'
+export * from './filesystem-lab.ts'
 export * from './requirement.ts'
-export * from './temporary-directory.ts'
-export * from './tree.ts'
-export * from './tree-comparison.ts'
 export { debianImage, debianImageRequirements } from './image/debian-image.ts'
 export type { LabImage, LabLayer, OciForms } from './image/lab-image.ts'
 export { generatedImage } from './image/generated-image.ts'

@@ -7,44 +7,26 @@
  *   skip(missing !== undefined, missing)
  * ```
  */
-import { accessSync, constants, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { release } from 'node:os'
-import path from 'node:path'
+import {
+  isRequired,
+  namesOf,
+  type Requirement as HostRequirement,
+  unmet,
+} from '@graphdriver/core/conformance'
 import debianPackages from '../debian-packages.json' with { type: 'json' }
 
-export interface Requirement {
-  /** Effective user id 0. */
-  readonly root?: true | undefined
-  /** A program in `PATH` or where the system keeps its own. */
-  readonly command?: string | undefined
-  /** The Debian package of `command`, where `debian-packages.json` does not tell it. */
-  readonly package?: string | undefined
+export interface Requirement extends HostRequirement {
   /** A filesystem type that the running kernel has or can load. */
   readonly kernelFilesystem?: string | undefined
 }
 
-/** Programs for root are often outside of an ordinary user's PATH. */
-const systemDirectories = ['/usr/local/sbin', '/usr/sbin', '/sbin']
-
-/** The path of a program, if the host has it. */
-export function findCommand(name: string): string | undefined {
-  const searched = [...(process.env['PATH'] ?? '').split(path.delimiter), ...systemDirectories]
-  return searched
-    .filter((directory) => directory !== '')
-    .map((directory) => path.join(directory, name))
-    .find((file) => {
-      try {
-        accessSync(file, constants.X_OK)
-        return true
-      } catch {
-        return false
-      }
-    })
-}
-
-function packageOf(requirement: Requirement, name: string): string {
-  const listed = Object.entries(debianPackages).find(([, { commands }]) => commands.includes(name))
-  return requirement.package ?? listed?.[0] ?? name
+/** The Debian package of a command, where `debian-packages.json` tells it. */
+function packageOf(command: string | undefined): string | undefined {
+  return Object.entries(debianPackages).find(([, { commands }]) =>
+    commands.some((name) => name === command),
+  )?.[0]
 }
 
 function readIfThere(file: string): string {
@@ -65,22 +47,28 @@ function kernelHas(kind: string): boolean {
 }
 
 function missing(requirement: Requirement): string | undefined {
-  if (requirement.root === true && process.geteuid?.() !== 0) return 'needs root'
-  const { command, kernelFilesystem } = requirement
-  if (command !== undefined && findCommand(command) === undefined) {
-    return `needs ${command} (Debian package ${packageOf(requirement, command)})`
-  }
-  if (kernelFilesystem !== undefined && !kernelHas(kernelFilesystem)) {
-    return `needs ${kernelFilesystem} in the kernel`
-  }
-  return undefined
+  const { kernelFilesystem } = requirement
+  const reason = unmet({ ...requirement, package: requirement.package ?? packageOf(requirement.command) })
+  if (reason !== undefined) return reason
+  return kernelFilesystem === undefined || kernelHas(kernelFilesystem)
+    ? undefined
+    : `needs ${kernelFilesystem} in the kernel`
 }
 
-/** Why a case cannot run here, or undefined when it can. All requirements must be met; the first that is not speaks. */
+/**
+ * Why a case cannot run here, or undefined when it can. All requirements must be met; the first that is not speaks.
+ *
+ * @throws Error where `GRAPHDRIVER_REQUIRE` asks for what is missing
+ */
 export function need(...requirements: readonly Requirement[]): string | undefined {
   for (const requirement of requirements) {
     const reason = missing(requirement)
-    if (reason !== undefined) return reason
+    if (reason === undefined) continue
+    const { kernelFilesystem } = requirement
+    const names = [...namesOf(requirement), ...(kernelFilesystem === undefined ? [] : [kernelFilesystem])]
+    if (isRequired(...names))
+      throw new Error(`GRAPHDRIVER_REQUIRE asks for ${names.join(' and ')}: ${reason}`)
+    return reason
   }
   return undefined
 }

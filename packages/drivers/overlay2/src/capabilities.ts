@@ -9,6 +9,7 @@ export function capabilitiesOf(host: OverlayHost): Capabilities {
   return {
     sharing: 'files',
     diff: host.nativeDiff,
+    copyUp: 'file',
     maxDepth: maximumDepth({ pageSize: getpagesize(), appendsLower: host.appendsLower }),
     timestamps: 'nanoseconds',
     xattrs: 'all',

@@ -140,6 +140,7 @@ function capabilitiesOf({ reflink }: CopyHost): Capabilities {
   return {
     sharing: reflink ? 'extents' : 'none',
     diff: { native: false, reason: 'a layer of vfs is a whole tree and has to be compared with its parent' },
+    copyUp: 'none',
     maxDepth: Number.POSITIVE_INFINITY,
     timestamps: 'nanoseconds',
     xattrs: 'all',

@@ -1,6 +1,6 @@
 /** Which Debian the base layer is made of: the machine's own release from the machine's own mirror. */
 import { readFile } from 'node:fs/promises'
-import { command } from '../command.ts'
+import { command } from '@graphdriver/core/conformance'
 
 export interface Distribution {
   readonly suite: string

@@ -1,7 +1,7 @@
 /** What `docker save` writes: the configuration, a directory per layer, and a manifest that names them. */
 import { link, mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { command } from '../command.ts'
+import { command } from '@graphdriver/core/conformance'
 import { imageConfig } from './config.ts'
 import { digestOf } from './digest.ts'
 import type { LabLayer } from './lab-image.ts'

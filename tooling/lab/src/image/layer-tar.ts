@@ -5,8 +5,8 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { command } from '../command.ts'
-import { type Tree, bytePath, readTree } from '../tree.ts'
+import { command } from '@graphdriver/core/conformance'
+import { bytePath, readTree, type Tree } from '@graphdriver/core/conformance'
 
 const opaque = 'trusted.overlay.opaque'
 

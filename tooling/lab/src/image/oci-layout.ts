@@ -1,7 +1,7 @@
 /** An OCI image layout: content-addressed blobs, and an index that names one image. */
 import { mkdir, rename, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { command } from '../command.ts'
+import { command } from '@graphdriver/core/conformance'
 import { type Compression, compress } from './compression.ts'
 import { imageConfig, platform } from './config.ts'
 import { digestOf, fileDigest } from './digest.ts'

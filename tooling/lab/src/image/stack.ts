@@ -1,6 +1,6 @@
 /** The directories in which the image grows: one upper directory per layer, stacked by overlay mounts. */
 import { mkdir } from 'node:fs/promises'
-import { command } from '../command.ts'
+import { command } from '@graphdriver/core/conformance'
 import type { Distribution } from './distribution.ts'
 
 /**

@@ -1,7 +1,7 @@
 import { mkdtemp } from 'node:fs/promises'
 import path from 'node:path'
 import { ownPrefix } from './owner.ts'
-import { labRoot, tearDown, tearDownAtExit } from './reap.ts'
+import { enterLab, labRoot, tearDown } from './reap.ts'
 
 export interface TemporaryDirectory extends AsyncDisposable {
   /** Absolute, without symbolic links. */
@@ -11,10 +11,12 @@ export interface TemporaryDirectory extends AsyncDisposable {
 /**
  * A directory for one case. Disposing it removes it, and fails if something was still mounted inside: that was
  * the case's to unmount.
+ *
+ * @param parent by default the system's temporary directory, where `reap` finds what a killed process left
  */
-export async function temporaryDirectory(): Promise<TemporaryDirectory> {
-  tearDownAtExit()
-  const directory = await mkdtemp(path.join(labRoot(), ownPrefix()))
+export async function temporaryDirectory(parent?: string): Promise<TemporaryDirectory> {
+  enterLab()
+  const directory = await mkdtemp(path.join(parent ?? labRoot(), ownPrefix()))
   return {
     path: directory,
     async [Symbol.asyncDispose]() {

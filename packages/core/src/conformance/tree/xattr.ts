@@ -1,10 +1,14 @@
 /**
  * Extended attributes of a whole tree, as getfattr(1) prints them: one run, and no code of ours between.
  */
-import { command } from './command.ts'
+import { command } from '../host/command.ts'
+import { findCommand } from '../host/requirement.ts'
 
 /** Attribute names to values in hexadecimal. */
 export type Xattrs = Readonly<Record<string, string>>
+
+/** A label belongs to the host's policy, not to the tree. */
+const hosts = 'security.selinux'
 
 /** getfattr prints bytes outside of printable ASCII, and the backslash, as octal. */
 function unquote(name: string): string {
@@ -17,14 +21,20 @@ function parseBlock(block: string): readonly [path: string, xattrs: Xattrs] {
     const equals = line.indexOf('=')
     return equals < 0 ? [unquote(line), ''] : [unquote(line.slice(0, equals)), line.slice(equals + 1)]
   })
+  const own = attributes.filter(([name]) => name !== hosts)
   const path = unquote(heading.slice('# file: '.length))
-  return [path === '.' ? '' : path, Object.fromEntries(attributes.toSorted(([a], [b]) => (a < b ? -1 : 1)))]
+  return [path === '.' ? '' : path, Object.fromEntries(own.toSorted(([a], [b]) => (a < b ? -1 : 1)))]
 }
 
-/** By path relative to the root, one character per byte; files without attributes are absent. */
+/**
+ * By path relative to the root, one character per byte; files without attributes are absent. Nothing where the host
+ * has no getfattr: cases about attributes require it.
+ */
 export async function readXattrs(root: string): Promise<ReadonlyMap<string, Xattrs>> {
+  const program = findCommand('getfattr')
+  if (program === undefined) return new Map()
   const printed = await command(
-    'getfattr',
+    program,
     ['--recursive', '--physical', '--no-dereference', '--dump', '--match=-', '--encoding=hex', '.'],
     { cwd: root },
   )

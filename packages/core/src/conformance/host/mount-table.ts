@@ -1,5 +1,7 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
+
+const table = '/proc/self/mountinfo'
 
 /** The kernel writes space, tab, newline and backslash as octal in mountinfo. */
 function unescape(field: string): string {
@@ -8,7 +10,8 @@ function unescape(field: string): string {
 
 /** Mount points at or below a directory, the last mounted first: the order in which they come off. */
 export function mountsBelow(directory: string): readonly string[] {
-  return readFileSync('/proc/self/mountinfo', 'utf8')
+  if (!existsSync(table)) return []
+  return readFileSync(table, 'utf8')
     .split('\n')
     .map((line) => unescape(line.split(' ')[4] ?? ''))
     .filter((target) => target === directory || target.startsWith(directory + path.sep))

@@ -32,16 +32,24 @@ export interface Exception {
 
 export interface ComparisonOptions {
   readonly exceptions?: readonly Exception[] | undefined
+  /** To what times are compared; by default to the nanosecond. */
+  readonly timestamps?: 'nanoseconds' | 'seconds' | undefined
 }
 
-function aspects(file: TreeFile): ReadonlyMap<Aspect, string> {
+function timeText(mtimeNs: bigint, timestamps: ComparisonOptions['timestamps']): string {
+  const seconds = String(mtimeNs / 1_000_000_000n)
+  return timestamps === 'seconds'
+    ? seconds
+    : `${seconds}.${String(mtimeNs % 1_000_000_000n).padStart(9, '0')}`
+}
+
+function aspects(file: TreeFile, { timestamps }: ComparisonOptions): ReadonlyMap<Aspect, string> {
   const { type, mode, owner, mtimeNs, xattrs, device, target, firstName, size } = file
-  const seconds = `${mtimeNs / 1_000_000_000n}.${String(mtimeNs % 1_000_000_000n).padStart(9, '0')}`
   const said = new Map<Aspect, string>([
     ['type', type],
     ['mode', mode.toString(8).padStart(4, '0')],
     ['owner', owner],
-    ['mtime', seconds],
+    ['mtime', timeText(mtimeNs, timestamps)],
     ['xattrs', JSON.stringify(xattrs)],
   ])
   // A directory has one name, and its size is the filesystem's business.
@@ -51,9 +59,13 @@ function aspects(file: TreeFile): ReadonlyMap<Aspect, string> {
   return said
 }
 
-function* compareFiles(path: string, expected: TreeFile, found: TreeFile): Generator<Difference> {
-  const right = aspects(found)
-  for (const [aspect, value] of aspects(expected)) {
+function* compareFiles(
+  path: string,
+  [expected, found]: readonly [TreeFile, TreeFile],
+  options: ComparisonOptions,
+): Generator<Difference> {
+  const right = aspects(found, options)
+  for (const [aspect, value] of aspects(expected, options)) {
     const other = right.get(aspect) ?? 'none'
     if (value !== other) yield { path, aspect, expected: value, found: other }
     // Of two different things the rest says nothing.
@@ -83,7 +95,11 @@ function firstDifference(expected: Buffer, found: Buffer): number | undefined {
   }
 }
 
-function* differences(roots: readonly [string, string], expected: Tree, found: Tree): Generator<Difference> {
+function* differences(
+  roots: readonly [string, string],
+  [expected, found]: readonly [Tree, Tree],
+  options: ComparisonOptions,
+): Generator<Difference> {
   const names = new Set([...expected.keys(), ...found.keys()])
   for (const name of [...names].toSorted((a, b) => (a < b ? -1 : 1))) {
     const [left, right, path] = [expected.get(name), found.get(name), `/${name}`]
@@ -92,7 +108,7 @@ function* differences(roots: readonly [string, string], expected: Tree, found: T
       yield { path, aspect: 'existence', expected: there, found: nothing }
       continue
     }
-    yield* compareFiles(path, left, right)
+    yield* compareFiles(path, [left, right], options)
     if (left.type !== 'file' || right.type !== 'file' || left.size !== right.size) continue
     const offset = firstDifference(bytePath(roots[0], name), bytePath(roots[1], name))
     if (offset === undefined) continue
@@ -118,7 +134,7 @@ export async function compareTrees(
 ): Promise<readonly string[]> {
   const exceptions = options.exceptions ?? []
   const [left, right] = [await readTree(expected), await readTree(found)]
-  return [...differences([expected, found], left, right)]
+  return [...differences([expected, found], [left, right], options)]
     .filter(
       ({ aspect, path }) =>
         !exceptions.some((exception) => exception.aspect === aspect && exception.path?.test(path) !== false),

@@ -1,10 +1,9 @@
 import { chownSync, linkSync, mkdirSync, symlinkSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { execa } from 'execa'
 import { expect, test } from 'vitest'
-import { compareTrees, need, temporaryDirectory } from '../src/index.ts'
+import { command, compareTrees, temporaryDirectory, unmet } from '../../src/conformance/index.ts'
 
-const missing = need({ root: true, command: 'getfattr' }, { command: 'mknod' })
+const missing = unmet({ root: true, command: 'getfattr' }) ?? unmet({ command: 'mknod' })
 
 function plant(root: string): void {
   mkdirSync(path.join(root, 'directory'), { recursive: true })
@@ -15,7 +14,7 @@ function plant(root: string): void {
 }
 
 function still(root: string): Promise<unknown> {
-  return execa('find', [
+  return command('find', [
     root,
     '-exec',
     'touch',
@@ -33,7 +32,7 @@ const changes: Readonly<Record<string, readonly [(root: string) => unknown, stri
   ],
   size: [(root) => writeFileSync(path.join(root, 'two'), 'con'), 'size of /two: expected 7, found 3'],
   mode: [
-    (root) => execa('chmod', ['4755', path.join(root, 'two')]),
+    (root) => command('chmod', ['4755', path.join(root, 'two')]),
     'mode of /two: expected 0644, found 4755',
   ],
   owner: [(root) => chownSync(path.join(root, 'two'), 3, 4), 'owner of /two: expected 0:0, found 3:4'],
@@ -45,7 +44,7 @@ const changes: Readonly<Record<string, readonly [(root: string) => unknown, stri
   type: [
     async (root) => {
       unlinkSync(path.join(root, 'two'))
-      await execa('mkfifo', [path.join(root, 'two')])
+      await command('mkfifo', [path.join(root, 'two')])
     },
     'type of /two: expected file, found fifo',
   ],
@@ -64,7 +63,7 @@ const changes: Readonly<Record<string, readonly [(root: string) => unknown, stri
     'target of /symbolic: expected one, found two',
   ],
   xattrs: [
-    (root) => execa('setfattr', ['-n', 'user.a=b', '-v', 'x', path.join(root, 'directory')]),
+    (root) => command('setfattr', ['-n', 'user.a=b', '-v', 'x', path.join(root, 'directory')]),
     'xattrs of /directory: expected {}, found {"user.a=b":"0x78"}',
   ],
   name: [
@@ -107,7 +106,7 @@ test('device numbers are told, and exceptions silence what they name only (root)
     [right, '70001'],
   ] as const) {
     plant(root)
-    await execa('mknod', [path.join(root, 'device'), 'b', '4095', minor])
+    await command('mknod', [path.join(root, 'device'), 'b', '4095', minor])
     await still(root)
   }
   const line = 'device of /device: expected 4095:70000, found 4095:70001'

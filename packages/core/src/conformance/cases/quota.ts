@@ -1,0 +1,3 @@
+import { casesOf, type ConformanceCase } from '../case.ts'
+
+export const quota: readonly ConformanceCase[] = casesOf('quota')

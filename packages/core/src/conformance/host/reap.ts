@@ -1,0 +1,72 @@
+import { existsSync, readdirSync, realpathSync, renameSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { commandSync } from './command.ts'
+import { mountsBelow } from './mount-table.ts'
+import { isAlive, ownPrefix, ownerOf } from './owner.ts'
+
+/** Where everything is made. Resolved, because the mount table shows no symbolic links. */
+export function labRoot(): string {
+  return realpathSync(tmpdir())
+}
+
+/** The loop devices whose image file is in a directory, as the kernel lists them below /sys/block. */
+export function loopDevicesIn(directory: string): readonly string[] {
+  if (!existsSync('/sys/block')) return []
+  const listed = commandSync('losetup', ['--list', '--noheadings', '--raw', '--output', 'NAME,BACK-FILE'])
+  return listed.split('\n').flatMap((line) => {
+    const [device, file] = line.split(' ')
+    return device !== undefined && file?.startsWith(directory + path.sep) === true ? [device] : []
+  })
+}
+
+/** Takes a directory down with all that is mounted in it or attached to its files; returns what was mounted. */
+export function tearDown(directory: string): readonly string[] {
+  const mounts = mountsBelow(directory)
+  // Lazily: a process that still runs inside keeps what it has open, but the name is free.
+  for (const mount of mounts) commandSync('umount', ['--lazy', mount])
+  if (mounts.length > 0 || existsSync(path.join(directory, 'image'))) {
+    for (const device of loopDevicesIn(directory)) commandSync('losetup', ['--detach', device])
+  }
+  rmSync(directory, { recursive: true, force: true })
+  return mounts
+}
+
+/** Of several that reap at once, the one whose rename succeeds; whoever comes after it finds an owner that lives. */
+function claim(directory: string): string | undefined {
+  const claimed = path.join(path.dirname(directory), `${ownPrefix()}reaped-${path.basename(directory)}`)
+  try {
+    renameSync(directory, claimed)
+    return claimed
+  } catch {
+    return undefined
+  }
+}
+
+/** Removes what processes that no longer live have left: mounts, loop devices, files. Returns the names. */
+export function reap(): readonly string[] {
+  const root = labRoot()
+  return readdirSync(root).filter((name) => {
+    const owner = ownerOf(name)
+    if (owner === undefined || isAlive(owner)) return false
+    const claimed = claim(path.join(root, name))
+    if (claimed !== undefined) tearDown(claimed)
+    return claimed !== undefined
+  })
+}
+
+function tearDownOwn(): void {
+  const root = labRoot()
+  const prefix = ownPrefix()
+  for (const name of readdirSync(root)) if (name.startsWith(prefix)) tearDown(path.join(root, name))
+}
+
+/**
+ * Comes before anything is made: sees to it that nothing outlives this process, should it end by an exception, and
+ * reaps what those left that ended worse.
+ */
+export function enterLab(): void {
+  if (process.listeners('exit').includes(tearDownOwn)) return
+  process.on('exit', tearDownOwn)
+  reap()
+}

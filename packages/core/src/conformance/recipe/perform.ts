@@ -1,0 +1,184 @@
+/** Doing a recipe to a directory, with Node's own calls and the system's own programs. */
+import {
+  appendFileSync,
+  chmodSync,
+  closeSync,
+  lchownSync,
+  linkSync,
+  lstatSync,
+  lutimesSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { createServer } from 'node:net'
+import path from 'node:path'
+import { command } from '../host/command.ts'
+import { type Attributes, contentBytes, type Recipe, type Step } from './step.ts'
+
+/**
+ * Does every step, then gives all that was touched a time that depends on its path and on `layer` alone, but for
+ * what the recipe gave a time itself: two trees that were made one after the other can be compared to the nanosecond.
+ */
+export async function perform(root: string, recipe: Recipe, layer = 0): Promise<void> {
+  const performance = new Performance(root, layer)
+  for (const step of recipe) await performance.step(step)
+  performance.settle()
+}
+
+/** FNV-1a, to spread times. */
+function hash(text: string): number {
+  let state = 0x811c9dc5
+  for (const byte of Buffer.from(text)) state = Math.imul(state ^ byte, 0x01000193) >>> 0
+  return state
+}
+
+class Performance {
+  readonly #root: string
+  readonly #layer: number
+  /** Whose time is now; `''` is the root. */
+  readonly #touched = new Set<string>()
+  /** Times that the recipe asks for. */
+  readonly #fixed = new Map<string, number>()
+
+  constructor(root: string, layer: number) {
+    this.#root = root
+    this.#layer = layer
+  }
+
+  async step(step: Step): Promise<void> {
+    const target = this.#at(step.path)
+    switch (step.do) {
+      case 'file': {
+        const isNew = lstatSync(target, { throwIfNoEntry: false }) === undefined
+        writeFileSync(target, contentBytes(step.content))
+        if (isNew || step.with !== undefined)
+          this.#dress(step.path, step.with ?? {}, isNew ? 0o644 : undefined)
+        return this.#touch(step.path, isNew)
+      }
+      case 'directory':
+        mkdirSync(target)
+        this.#dress(step.path, step.with ?? {}, 0o755)
+        return this.#touch(step.path, true)
+      case 'symlink':
+        symlinkSync(step.target, target)
+        this.#dress(step.path, step.with ?? {})
+        return this.#touch(step.path, true)
+      case 'link':
+        linkSync(this.#at(step.to), target)
+        return this.#touch(step.path, true)
+      case 'rename':
+        return this.#rename(step.path, step.to)
+      case 'remove':
+        rmSync(target, { recursive: true })
+        return this.#touchParent(step.path)
+      case 'append':
+        appendFileSync(target, contentBytes(step.content))
+        return this.#touch(step.path, false)
+      case 'attributes':
+        this.#dress(step.path, step.with)
+        return
+      case 'xattr':
+        await command('setfattr', [
+          '--no-dereference',
+          `--name=${step.name}`,
+          `--value=${step.value}`,
+          target,
+        ])
+        return
+      case 'device':
+        await command('mknod', [target, step.kind, String(step.major), String(step.minor)])
+        this.#dress(step.path, step.with ?? {}, 0o600)
+        return this.#touch(step.path, true)
+      case 'fifo':
+        await command('mkfifo', [target])
+        this.#dress(step.path, step.with ?? {}, 0o600)
+        return this.#touch(step.path, true)
+      case 'socket':
+        await bindSocket(target)
+        return this.#touch(step.path, true)
+    }
+  }
+
+  /** In an order that does not matter: setting a time changes no other. */
+  settle(): void {
+    for (const touched of this.#touched) {
+      const target = this.#at(touched)
+      if (lstatSync(target, { throwIfNoEntry: false }) === undefined) continue
+      const spread = hash(touched) % 100_000
+      const time = this.#fixed.get(touched) ?? 1_000_000_000 + this.#layer * 100_000 + spread + 0.123456789
+      lutimesSync(target, time, time)
+    }
+  }
+
+  #at(relative: string): string {
+    return path.join(this.#root, relative)
+  }
+
+  /** The owner first: chown(2) clears the set-id bits. */
+  #dress(relative: string, { mode, uid, gid, mtime }: Attributes, standardMode?: number): void {
+    const target = this.#at(relative)
+    const stat = lstatSync(target)
+    if (uid !== undefined || gid !== undefined) lchownSync(target, uid ?? stat.uid, gid ?? stat.gid)
+    const wanted = mode ?? standardMode
+    if (wanted !== undefined) chmodSync(target, wanted)
+    if (mtime === undefined) return
+    this.#fixed.set(relative, mtime)
+    lutimesSync(target, mtime, mtime)
+  }
+
+  async #rename(from: string, to: string): Promise<void> {
+    const [source, target] = [this.#at(from), this.#at(to)]
+    if (lstatSync(source).isDirectory()) {
+      await command('cp', ['--archive', '--no-target-directory', source, target])
+      rmSync(source, { recursive: true })
+      this.#touchAll(to)
+    } else renameSync(source, target)
+    this.#touchParent(from)
+    this.#touchParent(to)
+  }
+
+  #touchAll(relative: string): void {
+    this.#touched.add(relative)
+    for (const name of readdirSync(this.#at(relative), { recursive: true, encoding: 'utf8' })) {
+      this.#touched.add(path.join(relative, name))
+    }
+  }
+
+  #touch(relative: string, isNew: boolean): void {
+    this.#touched.add(relative)
+    if (isNew) this.#touchParent(relative)
+  }
+
+  #touchParent(relative: string): void {
+    const parent = path.dirname(relative)
+    this.#touched.add(parent === '.' ? '' : parent)
+  }
+}
+
+/**
+ * Leaves a socket that nobody listens on. Bound through the directory's descriptor, since the address of a socket
+ * holds 107 bytes (unix(7)), and under another name, because closing the server removes the one it knows.
+ */
+async function bindSocket(target: string): Promise<void> {
+  const directory = openSync(path.dirname(target), 'r')
+  const server = createServer()
+  try {
+    const born = `/proc/self/fd/${directory}/${path.basename(target)}~`
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(born, resolve)
+    })
+    chmodSync(born, 0o755)
+    renameSync(born, target)
+  } finally {
+    await new Promise<void>((resolve) => {
+      server.close(() => resolve())
+    })
+    closeSync(directory)
+  }
+}

@@ -1,0 +1,330 @@
+/**
+ * The reference driver: correct before anything else, and as plain as a driver can be.
+ *
+ * ```
+ * <root>/reference/
+ *   layers/<id>/tree/     a whole tree
+ *   layers/<id>/depth     how many layers it is made of
+ *   layers/<id>/image     the filesystem in which the tree lies instead, for a layer with a size
+ *   layers/.graphdriver-layer-<random>/   a layer being made or deleted
+ *   mounted/<id>/         where a layer is mounted
+ * ```
+ */
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import path from 'node:path'
+import { naiveDiff, TreeWorkers } from '@graphdriver/archive'
+import {
+  asLayerId,
+  type CallOptions,
+  type Capabilities,
+  type Change,
+  type CreateOptions,
+  defineDriver,
+  type DiffDriver,
+  type Driver,
+  type DriverDefinition,
+  driverApiVersion,
+  GraphDriverError,
+  type LayerId,
+  type Mount,
+  MountReferences,
+  parseSize,
+  rejectUnknownOptions,
+  type TarStream,
+} from '@graphdriver/core'
+import {
+  AT_FDCWD,
+  attachLoop,
+  existingAncestors,
+  isMountPoint,
+  isSystemError,
+  makeScratch,
+  MNT,
+  mount,
+  moveToScratch,
+  MS,
+  reapScratch,
+  RENAME,
+  renameat2,
+  run,
+  umount,
+  unmountTree,
+} from '@graphdriver/sys'
+
+export const referenceDepth = 40
+
+const capabilities: Capabilities = {
+  sharing: 'none',
+  diff: { native: false, reason: 'whole trees are compared' },
+  copyUp: 'none',
+  maxDepth: referenceDepth,
+  timestamps: 'nanoseconds',
+  xattrs: 'all',
+  deviceNodes: true,
+  ownership: 'any',
+  quota: 'device',
+  mountLabel: false,
+}
+
+export class ReferenceDriver implements Driver {
+  readonly name = 'reference'
+  readonly home: string
+  readonly capabilities: Capabilities = capabilities
+  readonly workers: TreeWorkers = new TreeWorkers()
+  readonly #references = new MountReferences(isMountPoint)
+  readonly #diff: DiffDriver = naiveDiff(this, this.workers)
+
+  constructor(home: string) {
+    this.home = home
+    for (const name of ['layers', 'mounted']) mkdirSync(path.join(home, name), { recursive: true })
+  }
+
+  /** Deletes what a killed process was making or deleting. */
+  async recover(): Promise<void> {
+    await reapScratch(path.join(this.home, 'layers'), 'layer', ({ path: left }) => this.#discard(left))
+  }
+
+  /** Where a layer's tree lies, for mutants to damage. */
+  treeOf(id: LayerId): string {
+    return path.join(this.#directoryOf(id), 'tree')
+  }
+
+  /** Where a layer is mounted. */
+  mountPointOf(id: LayerId): string {
+    return path.join(this.home, 'mounted', id)
+  }
+
+  #directoryOf(id: LayerId): string {
+    return path.join(this.home, 'layers', id)
+  }
+
+  async create(id: LayerId, options: CreateOptions = {}): Promise<void> {
+    const { parent, signal, storageOptions = {} } = options
+    rejectUnknownOptions(`reference: layer ${id}`, storageOptions, ['size'])
+    const size = storageOptions['size']
+    const bytes = size === undefined ? undefined : parseSize('size', size)
+    signal?.throwIfAborted()
+    if (await this.exists(id)) throw alreadyThere(id)
+    const depth = parent === undefined ? 1 : this.#depthOf(parent) + 1
+    if (depth > referenceDepth) throw tooDeep(id, depth)
+    using scratch = makeScratch(path.join(this.home, 'layers'), 'layer', 0o755)
+    try {
+      writeFileSync(path.join(scratch.path, 'depth'), String(depth))
+      await this.#fill(scratch.path, { bytes, parent, signal })
+      this.#takeName(scratch.path, id)
+    } catch (error) {
+      await this.#discard(scratch.path)
+      throw error
+    }
+  }
+
+  createReadWrite(id: LayerId, options?: CreateOptions): Promise<void> {
+    return this.create(id, options)
+  }
+
+  async #fill(
+    directory: string,
+    {
+      bytes,
+      parent,
+      signal,
+    }: CallOptions & { readonly bytes?: number | undefined; readonly parent?: LayerId | undefined },
+  ): Promise<void> {
+    const tree = path.join(directory, 'tree')
+    // Not through mkdir's own mode: the umask would narrow it.
+    mkdirSync(tree)
+    chmodSync(tree, 0o755)
+    if (bytes !== undefined) await makeImage(path.join(directory, 'image'), bytes)
+    using _ = bytes === undefined ? undefined : mountImage(path.join(directory, 'image'), tree)
+    if (parent === undefined) return
+    await using source = await this.get(parent, { signal })
+    await this.workers.copy(source.path, tree, { signal })
+  }
+
+  #takeName(made: string, id: LayerId): void {
+    try {
+      renameat2(AT_FDCWD, made, AT_FDCWD, this.#directoryOf(id), RENAME.NOREPLACE)
+    } catch (error) {
+      throw isSystemError(error, 'EEXIST') ? alreadyThere(id) : error
+    }
+  }
+
+  #depthOf(id: LayerId): number {
+    return Number(readFileSync(path.join(this.#find(id), 'depth'), 'utf8'))
+  }
+
+  /** @throws GD_LAYER_NOT_FOUND */
+  #find(id: LayerId): string {
+    const directory = this.#directoryOf(id)
+    if (existsSync(directory)) return directory
+    throw new GraphDriverError('GD_LAYER_NOT_FOUND', `reference holds no layer ${id}`, { id })
+  }
+
+  async remove(id: LayerId, { signal }: CallOptions = {}): Promise<void> {
+    signal?.throwIfAborted()
+    const target = this.mountPointOf(id)
+    await this.#references.forget(target, () => unmountAt(target))
+    using dying = moveToScratch(this.#directoryOf(id), 'layer')
+    if (dying !== undefined) await this.#discard(dying.path)
+  }
+
+  async #discard(directory: string): Promise<void> {
+    unmountTree(directory)
+    await this.workers.remove(directory)
+  }
+
+  async get(id: LayerId, { signal }: CallOptions = {}): Promise<Mount> {
+    signal?.throwIfAborted()
+    const directory = this.#find(id)
+    const target = this.mountPointOf(id)
+    await this.#references.acquire(target, () => {
+      mkdirSync(target, { recursive: true })
+      const image = path.join(directory, 'image')
+      if (existsSync(image)) mountImage(image, target)
+      else mount({ source: path.join(directory, 'tree'), target, flags: MS.BIND })
+    })
+    let held = true
+    return {
+      id,
+      path: target,
+      readonly: false,
+      [Symbol.asyncDispose]: async () => {
+        if (!held) return
+        held = false
+        await this.put(id)
+      },
+    }
+  }
+
+  async put(id: LayerId): Promise<void> {
+    const target = this.mountPointOf(id)
+    await this.#references.release(target, () => unmountAt(target))
+  }
+
+  async exists(id: LayerId): Promise<boolean> {
+    return existsSync(this.#directoryOf(id))
+  }
+
+  async *layers({ signal }: CallOptions = {}): AsyncGenerator<LayerId> {
+    for (const entry of readdirSync(path.join(this.home, 'layers'), { withFileTypes: true })) {
+      signal?.throwIfAborted()
+      const id = entry.isDirectory() ? asLayerId(entry.name) : undefined
+      if (id !== undefined) yield id
+    }
+  }
+
+  async status(): Promise<readonly (readonly [string, string])[]> {
+    return [['Root Dir', this.home]]
+  }
+
+  async metadata(id: LayerId): Promise<Readonly<Record<string, string>>> {
+    return { Tree: path.join(this.#find(id), 'tree') }
+  }
+
+  diff(id: LayerId, parent: LayerId | undefined, options?: CallOptions): TarStream {
+    return this.#diff.diff(id, parent, options)
+  }
+
+  changes(id: LayerId, parent: LayerId | undefined, options?: CallOptions): Promise<readonly Change[]> {
+    return this.#diff.changes(id, parent, options)
+  }
+
+  applyDiff(
+    id: LayerId,
+    parent: LayerId | undefined,
+    tar: TarStream,
+    options?: CallOptions,
+  ): Promise<number> {
+    return this.#diff.applyDiff(id, parent, tar, options)
+  }
+
+  diffSize(id: LayerId, parent: LayerId | undefined, options?: CallOptions): Promise<number> {
+    return this.#diff.diffSize(id, parent, options)
+  }
+
+  async cleanup(): Promise<void> {
+    await this.workers[Symbol.asyncDispose]()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.cleanup()
+  }
+}
+
+function alreadyThere(id: LayerId): GraphDriverError {
+  return new GraphDriverError('GD_LAYER_EXISTS', `reference already holds a layer ${id}`, { id })
+}
+
+function tooDeep(id: LayerId, depth: number): GraphDriverError {
+  const message = `layer ${id} would be the ${depth}th of its stack, and reference mounts ${referenceDepth}`
+  return new GraphDriverError('GD_MAX_DEPTH', message, { id, depth, limit: referenceDepth })
+}
+
+async function makeImage(image: string, bytes: number): Promise<void> {
+  writeFileSync(image, '')
+  truncateSync(image, bytes)
+  await run('mkfs.ext4', ['-q', '-F', '-m', '0', '-E', 'nodiscard', image])
+}
+
+/** Mounts a layer's own filesystem; disposing it unmounts. The loop device goes with the mount. */
+function mountImage(image: string, target: string): Disposable {
+  using device = attachLoop(image, { autoclear: true })
+  mount({ source: device.path, target, type: 'ext4' })
+  rmSync(path.join(target, 'lost+found'), { recursive: true, force: true })
+  return { [Symbol.dispose]: () => umount(target, MNT.NOFOLLOW) }
+}
+
+/** Not mounted is success. */
+function unmountAt(target: string): void {
+  try {
+    umount(target, MNT.DETACH | MNT.NOFOLLOW)
+  } catch (error) {
+    if (!isSystemError(error, 'EINVAL', 'ENOENT')) throw error
+  }
+  rmSync(target, { recursive: true, force: true })
+}
+
+const definition: DriverDefinition = defineDriver({
+  name: 'reference',
+  apiVersion: driverApiVersion,
+  platforms: ['linux'],
+  summary: 'a copy per layer, mounted by bind mounts; for testing tests',
+  parse(options) {
+    rejectUnknownOptions('reference', options, [])
+    return {}
+  },
+  async probe({ home }) {
+    const nearest = existingAncestors(home)[0] ?? '/'
+    try {
+      using trial = makeScratch(nearest, 'probe', 0o700)
+      rmSync(trial.path, { recursive: true })
+      return { supported: true, notes: [] }
+    } catch (error) {
+      const reason = `${nearest} cannot be written: ${String(error)}`
+      return { supported: false, code: 'not-writable', reason, hint: 'choose another root' }
+    }
+  },
+  async open(host) {
+    const answer = await definition.probe(host)
+    if (!answer.supported)
+      throw new GraphDriverError('GD_DRIVER_UNSUPPORTED', answer.reason, {
+        driver: 'reference',
+        reason: answer.code,
+        hint: answer.hint,
+      })
+    const driver = new ReferenceDriver(host.home)
+    await driver.recover()
+    return driver
+  },
+})
+
+export default definition
