@@ -1,19 +1,12 @@
 /**
- * Copies a tree entry by entry, source and target each by directory descriptors.
- *
- * The order of attributes is the kernel's, not ours: a change of owner clears set-id bits and capabilities, and
- * writing anything moves times. So: owner, extended attributes, mode, times; and those of a directory only when all
- * that is in it is done.
+ * Copies a tree entry by entry, source and target each by directory descriptors. The attributes of a directory come
+ * when all that is in it is done.
  */
 import {
   AT_EMPTY_PATH,
   AT_SYMLINK_NOFOLLOW,
-  fchmod,
   fchmodat,
-  fchown,
   fchownat,
-  fsetxattr,
-  futimens,
   inUserNamespace,
   isSystemError,
   linkat,
@@ -32,6 +25,7 @@ import {
   utimensat,
 } from '@graphdriver/sys'
 import { ContentCopier } from './copy-content.ts'
+import { atimeOf, copyAttributes, mtimeOf, permissions } from './copy-attributes.ts'
 import { copyXattrs, type OverlayXattrs } from './copy-xattrs.ts'
 import { Descent } from './descent.ts'
 import { Descriptor } from './descriptor.ts'
@@ -68,8 +62,6 @@ export function copyTree(source: Path, target: Path, options: CopyOptions, check
   return { reflinked: copier.reflinked }
 }
 
-const permissions = 0o7777
-const nanoseconds = 1_000_000_000n
 const dot = Buffer.from('.')
 
 class TreeCopier {
@@ -154,12 +146,8 @@ class TreeCopier {
     this.settle(to.fd, xattrPath(directory, name), stat)
   }
 
-  /** Gives a descriptor of the copy what the source has, in the order that keeps it. */
   settle(fd: number, source: Buffer, stat: Stat): void {
-    fchown(fd, stat.uid, stat.gid)
-    this.#copyXattrs(source, (attribute, value) => fsetxattr(fd, attribute, value))
-    fchmod(fd, stat.mode & permissions)
-    futimens(fd, atimeOf(stat), mtimeOf(stat))
+    copyAttributes(fd, source, stat, this.#options.overlayXattrs)
   }
 
   #copyXattrs(source: Buffer, set: (name: string, value: Buffer) => void): void {
@@ -184,12 +172,4 @@ function makeDirectory(parent: number, name: Buffer): void {
   } catch (error) {
     if (!isSystemError(error, 'EEXIST')) throw error
   }
-}
-
-function mtimeOf(stat: Stat): bigint {
-  return BigInt(stat.mtimeSec) * nanoseconds + BigInt(stat.mtimeNsec)
-}
-
-function atimeOf(stat: Stat): bigint {
-  return BigInt(stat.atimeSec) * nanoseconds + BigInt(stat.atimeNsec)
 }

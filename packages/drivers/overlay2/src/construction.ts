@@ -8,7 +8,7 @@
 import { existsSync } from 'node:fs'
 import { chmod, mkdir, open, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import type { TreeWorkers } from '@graphdriver/archive'
+import { copyDirectoryAttributes, type TreeWorkers } from '@graphdriver/archive'
 import { type CallOptions, GraphDriverError, type LayerId } from '@graphdriver/core'
 import {
   AT_FDCWD,
@@ -57,6 +57,7 @@ async function makeDirectoryOf(
   using scratch = makeScratch(home, 'layer', 0o710)
   try {
     await fill(scratch.path, record)
+    if (parent !== undefined) inheritRoot(layerPaths(home, parent).diff, pathsIn(scratch.path).diff)
     signal?.throwIfAborted()
     if (parent !== undefined) await markCommitted(home, parent)
     takeName(scratch.path, home, id)
@@ -91,6 +92,19 @@ async function fill(directory: string, { link, lower }: LayerRecord): Promise<vo
   if (lower.length === 0) return
   await makeDirectory(paths.work, 0o700)
   await writeDurably(paths.lower, lower.join(':'))
+}
+
+/**
+ * The root directory of a stack is the upper one alone: overlayfs does not merge its attributes. Docker gives every
+ * layer the same, and a container sees another root than its image has.
+ */
+function inheritRoot(parentDiff: string, diff: string): void {
+  try {
+    copyDirectoryAttributes(parentDiff, diff)
+  } catch (error) {
+    // The parent is gone meanwhile, which is said when it is marked.
+    if (!isSystemError(error, 'ENOENT')) throw error
+  }
 }
 
 /** The umask does not apply to `mode`. */
