@@ -21,6 +21,9 @@ import {
 /** Where tooling/vitest has each package write its results: git does not look there. */
 const report = path.join('.turbo', 'vitest.json')
 
+/** Gives the tests a temporary directory that is taken down with all that they leave in it. */
+const lab = [node, path.join(root, 'tooling', 'lab', 'src', 'within.ts')]
+
 const everything = ['--continue=dependencies-successful', '--concurrency=2']
 
 function check(title, code) {
@@ -35,11 +38,24 @@ function testedPackages() {
   })
 }
 
+/** What the conformance suite found, where a package runs it. */
+const conformance = path.join('.turbo', 'conformance.json')
+
+function reportsNamed(name) {
+  return testedPackages().map((directory) => path.join(root, directory, name))
+}
+
+/** Whether the README tells what this run found of the drivers. */
+function checkDriverTable() {
+  const program = path.join(root, 'tooling', 'lab', 'src', 'driver-table.ts')
+  return runProgram([node, program, '--check', ...reportsNamed(conformance)])
+}
+
 async function test() {
-  const reports = testedPackages().map((directory) => path.join(root, directory, report))
-  for (const file of reports) rmSync(file, { force: true })
+  const reports = reportsNamed(report)
+  for (const file of [...reports, ...reportsNamed(conformance)]) rmSync(file, { force: true })
   // Everything is built by now; what is built again under a running test of another package breaks it.
-  const code = await turbo(['run', 'test', '--only', ...everything])
+  const code = await turbo(['run', 'test', '--only', ...everything], { within: lab })
   const tally = sum(reports.map(tallyReport))
   // Something that no report has: an unhandled rejection, for one, fails a run in which every case passed.
   return code !== 0 && tally.failed === 0 ? sum([tally, check('test run', code)]) : tally
@@ -56,6 +72,7 @@ await main(async () => {
     check('typecheck', await turbo(['run', 'typecheck', ...everything])),
     check('package check', await turbo(['run', 'check', ...everything])),
     await test(),
+    check('driver table in the README', await checkDriverTable()),
   ]
   const { passed, failed, skipped } = sum(results)
   console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`)

@@ -89,10 +89,16 @@ async function explainFailedInstall(code) {
     : 'the npm registry cannot be reached; the first start needs it, later ones do not'
 }
 
-/** Runs turbo, which knows what is built and current. */
-export function turbo(args, options = {}) {
+/**
+ * Runs turbo, which knows what is built and current.
+ *
+ * @param {readonly string[]} args
+ * @param {Parameters<typeof runProgram>[1] & { within?: readonly string[] }} [options] `within` is a command line
+ *   that runs the one it is given
+ */
+export function turbo(args, { within = [], ...options } = {}) {
   const program = path.join(root, 'node_modules', 'turbo', 'bin', 'turbo')
-  return runProgram([node, program, ...args], { cwd: root, env: environment, ...options })
+  return runProgram([...within, node, program, ...args], { cwd: root, env: environment, ...options })
 }
 
 /** What the last complete build was made from. */

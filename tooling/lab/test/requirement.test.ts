@@ -27,3 +27,25 @@ test('a missing program of a listed package is named with that', () => {
 test('a missing kernel filesystem is named', () => {
   expect(need({ kernelFilesystem: 'gd-fs' })).toBe('needs gd-fs in the kernel')
 })
+
+test.each(['all', 'overlay2, gd-no-such'])(
+  'GRAPHDRIVER_REQUIRE=%s makes what is missing a failure',
+  (list) => {
+    process.env['GRAPHDRIVER_REQUIRE'] = list
+    try {
+      expect(() => need({ command: 'gd-no-such' })).toThrow(/GRAPHDRIVER_REQUIRE asks for gd-no-such/)
+      expect(need({ command: 'sh' })).toBeUndefined()
+    } finally {
+      delete process.env['GRAPHDRIVER_REQUIRE']
+    }
+  },
+)
+
+test('what GRAPHDRIVER_REQUIRE does not name may be missing', () => {
+  process.env['GRAPHDRIVER_REQUIRE'] = 'overlay2'
+  try {
+    expect(need({ kernelFilesystem: 'gd-fs' })).toBe('needs gd-fs in the kernel')
+  } finally {
+    delete process.env['GRAPHDRIVER_REQUIRE']
+  }
+})

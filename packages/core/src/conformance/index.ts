@@ -26,6 +26,7 @@ export { type CaseResult, type Outcome, runCase } from './run.ts'
 export type { RunnerOptions } from './runner-options.ts'
 export type { Subject, SubjectOptions } from './subject.ts'
 export { entryBlocks, inChunks, type RawEntry, rawTar } from './tar/raw-tar.ts'
+export { driverTable } from './table.ts'
 export { collect, type ReadEntry, readTar } from './tar/read-tar.ts'
 export {
   type Aspect,

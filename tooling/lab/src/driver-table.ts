@@ -1,0 +1,48 @@
+/**
+ * `node driver-table.ts [--check] REPORT…`: puts the reports of a test run together as `conformance.json` in the
+ * repository's root, and writes the driver table in the README from it; with `--check` it only says whether the
+ * README has the table of this run.
+ */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { parseArgs } from 'node:util'
+import {
+  driverTable,
+  mergeReports,
+  readReport,
+  type Report,
+  writeReport,
+} from '@graphdriver/core/conformance'
+
+const root = path.resolve(import.meta.dirname, '../../..')
+const readme = path.join(root, 'README.md')
+const marks = ['<!-- driver table: npm run table writes it -->', '<!-- end of driver table -->'] as const
+
+function withTable(text: string, table: string): string {
+  const [start, end] = [text.indexOf(marks[0]), text.indexOf(marks[1])]
+  if (start < 0 || end < start)
+    throw new Error(`${readme} has no place for the driver table: ${marks.join(' … ')}`)
+  return `${text.slice(0, start + marks[0].length)}\n\n${table}\n\n${text.slice(end)}`
+}
+
+/** On a host that lacks something the run says less than the README, which is no mistake of the README's. */
+function isWhole({ runs }: Report): boolean {
+  return runs.every(({ cases }) =>
+    cases.every(({ outcome, reason }) => outcome !== 'cannot-run' || reason?.startsWith('needs ') !== true),
+  )
+}
+
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { check: { type: 'boolean' } } })
+const report = mergeReports(...positionals.filter((file) => existsSync(file)).map(readReport))
+writeReport(path.join(root, 'conformance.json'), report)
+const before = readFileSync(readme, 'utf8')
+const after = withTable(before, driverTable(report))
+if (values.check !== true) writeFileSync(readme, after)
+else if (!isWhole(report))
+  console.error('driver table: this host lacks something that cases need; not compared')
+else if (before !== after) {
+  console.error(
+    `README.md does not have the driver table of this run; npm run table writes it:\n${driverTable(report)}`,
+  )
+  process.exitCode = 1
+}
