@@ -12,6 +12,8 @@ export function library(...entry: string[]): ReturnType<typeof defineConfig> {
     sourcemap: true,
     treeshake: false,
     dts: false,
+    // Some modules, such as node:test, have no other name.
+    removeNodeProtocol: false,
     silent: true,
   }
   return defineConfig(options)
