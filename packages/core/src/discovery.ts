@@ -46,18 +46,36 @@ function resolveFirst(specifier: string, resolve: readonly NodeJS.RequireResolve
   return undefined
 }
 
+/** Where a driver is, under the name by which it was found. */
+interface Found {
+  readonly specifier: string
+  readonly url: URL
+}
+
 /**
  * Imports a driver's definition by name, path or package specifier.
  *
  * @throws GD_DRIVER_NOT_FOUND, GD_DRIVER_INVALID
  */
 export async function loadDriver(name: string, options: DiscoveryOptions = {}): Promise<DriverDefinition> {
+  return importDefinition(findDriver(name, options))
+}
+
+/**
+ * The `file:` URL of what `loadDriver` would import, for another process to import it too.
+ *
+ * @throws GD_DRIVER_NOT_FOUND, GD_DRIVER_INVALID
+ */
+export function resolveDriver(name: string, options: DiscoveryOptions = {}): URL {
+  return findDriver(name, options).url
+}
+
+function findDriver(name: string, options: DiscoveryOptions): Found {
   const tried = specifiersOf(name)
   const resolve = resolvers(options.from)
   for (const specifier of tried) {
     const file = path.isAbsolute(specifier) ? specifier : resolveFirst(specifier, resolve)
-    if (file === undefined) continue
-    return importDefinition(specifier, file)
+    if (file !== undefined) return { specifier, url: pathToFileURL(file) }
   }
   throw new GraphDriverError(
     'GD_DRIVER_NOT_FOUND',
@@ -66,10 +84,10 @@ export async function loadDriver(name: string, options: DiscoveryOptions = {}): 
   )
 }
 
-async function importDefinition(specifier: string, file: string): Promise<DriverDefinition> {
+async function importDefinition({ specifier, url }: Found): Promise<DriverDefinition> {
   let found: unknown
   try {
-    const module: Readonly<Record<string, unknown>> = await import(pathToFileURL(file).href)
+    const module: Readonly<Record<string, unknown>> = await import(url.href)
     found = module['default']
   } catch (cause) {
     throw new GraphDriverError(

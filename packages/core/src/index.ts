@@ -8,7 +8,7 @@ export {
   isDriverDefinition,
   type Probe,
 } from './definition.ts'
-export { type DiscoveryOptions, loadDriver } from './discovery.ts'
+export { type DiscoveryOptions, loadDriver, resolveDriver } from './discovery.ts'
 export type {
   CallOptions,
   Change,

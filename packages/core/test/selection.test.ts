@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import {
   defineDriver,
@@ -8,6 +9,7 @@ import {
   GraphDriverError,
   loadDriver,
   type Probe,
+  resolveDriver,
   selectDriver,
 } from '../src/index.ts'
 
@@ -147,5 +149,8 @@ it('finds a driver package installed beside the program', async () => {
     path.join(home, 'index.js'),
     `export default { name: 'mine', apiVersion: 1, platforms: [], summary: '', parse() {}, probe() {}, open() {} }`,
   )
-  expect((await loadDriver('mine', { from: path.join(root, 'main.js') })).name).toBe('mine')
+  const from = path.join(root, 'main.js')
+  expect((await loadDriver('mine', { from })).name).toBe('mine')
+  expect(resolveDriver('mine', { from }).href).toBe(pathToFileURL(path.join(home, 'index.js')).href)
+  expect(() => resolveDriver('mine')).toThrow("driver 'mine' is not installed")
 })
