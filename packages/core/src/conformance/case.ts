@@ -57,6 +57,6 @@ export function casesOf(area: Area, ...bodies: readonly CaseBody[]): readonly Co
 }
 
 /** The area of a case. */
-export function areaOf({ id }: Pick<ConformanceCase, 'id'>): string {
+export function areaOf({ id }: { readonly id: string }): string {
   return id.slice(0, id.indexOf('/'))
 }

@@ -13,10 +13,12 @@ export { perform } from './recipe/perform.ts'
 export * from './recipe/step.ts'
 export {
   addToReport,
+  byArea,
   mergeReports,
   readReport,
   type Report,
   type ReportedCase,
+  reportFormat,
   reportText,
   type Run,
   tally,

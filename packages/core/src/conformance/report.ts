@@ -1,9 +1,9 @@
 /** `conformance.json`: what was examined, where, and what came of every case. */
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { release } from 'node:os'
 import path from 'node:path'
 import type { Capabilities } from '../capabilities.ts'
-import { areaOf, type ConformanceCase } from './case.ts'
+import { areaOf } from './case.ts'
+import { kernelText } from './host/kernel.ts'
 import type { CaseResult, Outcome } from './run.ts'
 import type { Subject } from './subject.ts'
 
@@ -52,7 +52,7 @@ export class RunRecord {
     return {
       driver: name,
       filesystem: lab.name,
-      kernel: `${process.platform} ${release()}`,
+      kernel: kernelText(),
       ...(capabilities === undefined ? {} : { capabilities }),
       cases: this.#results.map(({ id, title, outcome, reason, milliseconds }) => ({
         id,
@@ -126,7 +126,7 @@ export function tally(cases: readonly { readonly outcome: Outcome }[]): Readonly
 }
 
 /** A list by area, in the order of the list. */
-export function byArea<T extends Pick<ConformanceCase, 'id'>>(
+export function byArea<T extends { readonly id: string }>(
   cases: readonly T[],
 ): ReadonlyMap<string, readonly T[]> {
   return Map.groupBy(cases, areaOf)

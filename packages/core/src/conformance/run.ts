@@ -28,7 +28,7 @@ export interface CaseResult {
   readonly error?: unknown
 }
 
-interface Verdict extends Omit<CaseResult, 'id' | 'title' | 'milliseconds'> {
+export interface Verdict extends Omit<CaseResult, 'id' | 'title' | 'milliseconds'> {
   /** Names under which `GRAPHDRIVER_REQUIRE` may demand what is missing. */
   readonly wanted?: readonly string[]
 }
@@ -40,7 +40,11 @@ export async function runCase(subject: Subject, one: ConformanceCase): Promise<C
   return { id: one.id, title: one.title, milliseconds: Math.round(performance.now() - start), ...verdict }
 }
 
-async function attempt(subject: Subject, one: ConformanceCase): Promise<Verdict> {
+/** What of a case is needed to run it; benchmarks have the same. */
+export type Attempted = Pick<ConformanceCase, 'needs' | 'requires' | 'run'>
+
+/** Runs something in a fresh place with a fresh driver, and sees to it that nothing is left. Never throws. */
+export async function attempt(subject: Subject, one: Attempted): Promise<Verdict> {
   for (const requirement of one.requires ?? []) {
     const reason = unmet(requirement)
     if (reason !== undefined) return { outcome: 'cannot-run', reason, wanted: namesOf(requirement) }
@@ -54,7 +58,7 @@ async function attempt(subject: Subject, one: ConformanceCase): Promise<Verdict>
 }
 
 /** The place goes last; what was left mounted in it is a failure of the case. */
-async function inPlace(subject: Subject, one: ConformanceCase, place: Place): Promise<Verdict> {
+async function inPlace(subject: Subject, one: Attempted, place: Place): Promise<Verdict> {
   let verdict: Verdict
   try {
     verdict = await inContext(subject, one, place)
@@ -69,7 +73,7 @@ async function inPlace(subject: Subject, one: ConformanceCase, place: Place): Pr
   }
 }
 
-async function inContext(subject: Subject, one: ConformanceCase, place: Place): Promise<Verdict> {
+async function inContext(subject: Subject, one: Attempted, place: Place): Promise<Verdict> {
   const watching = watch(place.path)
   const context = await CaseContext.open(subject, place)
   const { capabilities } = context.driver
