@@ -12,4 +12,9 @@ export class Output {
   result(document: unknown, text: () => string): void {
     process.stdout.write(this.json ? `${JSON.stringify(document, undefined, 2)}\n` : text())
   }
+
+  /** A piece of a result that comes bit by bit; with `--json` the document at the end has it. */
+  line(text: string): void {
+    if (!this.json) process.stdout.write(`${text}\n`)
+  }
 }

@@ -1,6 +1,8 @@
 /** The command line: every command with its options. What a command does is imported when it is called. */
 import { parseKeyValue } from '@graphdriver/core'
 import { Command, type CommanderError, Option } from 'commander'
+import type { BenchFlags } from './commands/bench.ts'
+import type { ConformanceFlags } from './commands/conformance.ts'
 import type { DiffFlags } from './commands/diff.ts'
 import type { MountFlags } from './commands/mount.ts'
 import type { RmFlags } from './commands/rm.ts'
@@ -45,6 +47,7 @@ export function createProgram(perform: Perform, version: string): Command {
   addImageCommands(program, perform)
   addLayerCommands(program, perform)
   addHostCommands(program, perform)
+  addExaminations(program, perform)
   for (const command of [program, ...program.commands]) command.exitOverride(rethrow)
   return program
 }
@@ -164,6 +167,33 @@ function addHostCommands(program: Command, perform: Perform): void {
   )
 }
 
+function addExaminations(program: Command, perform: Perform): void {
+  sub(program, 'conformance', 'run the conformance suite on a storage driver, in fresh directories')
+    .argument('[driver]', 'a name, a package, or the path of a module')
+    .option('--case <pattern>', "only this one: an id, 'tree', 'tree/*'; may be repeated", append)
+    .option('--directory <directory>', "where to work, instead of the system's temporary directory")
+    .option('--list', 'list the cases and run none')
+    .option('--report <file>', 'add the results to a conformance.json')
+    .action((driver: string | undefined, flags: ConformanceFlags, command: Command) =>
+      perform(command.optsWithGlobals(), async (call) =>
+        (await import('./commands/conformance.ts')).conformance(call, driver, flags),
+      ),
+    )
+  sub(program, 'bench', 'measure a storage driver, in fresh directories')
+    .argument('[driver]', 'a name, a package, or the path of a module')
+    .option('--case <pattern>', "only this one: an id, 'diff-*'; may be repeated", append)
+    .option('--directory <directory>', "where to work, instead of the system's temporary directory")
+    .option('--list', 'list the cases and run none')
+    .option('--rounds <number>', "instead of each case's own", positiveInteger)
+    .addOption(new Option('--scale <scale>', 'how much to do').choices(['quick', 'standard', 'full']))
+    .option('--layer <tar>', 'the tar of a layer, plain or gzip, to apply')
+    .action((driver: string | undefined, flags: BenchFlags, command: Command) =>
+      perform(command.optsWithGlobals(), async (call) =>
+        (await import('./commands/bench.ts')).bench(call, driver, flags),
+      ),
+    )
+}
+
 function sub(program: Command, name: string, description: string): Command {
   const command = withGlobals(new Command(name), 'Options everywhere:').description(description)
   command.copyInheritedSettings(program)
@@ -188,6 +218,11 @@ function withGlobals(command: Command, group?: string): Command {
 
 function append(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value]
+}
+
+function positiveInteger(text: string): number {
+  if (/^[1-9]\d{0,6}$/.test(text)) return Number(text)
+  throw new UsageError(`'${text}' is no whole number above 0`)
 }
 
 function appendPair(

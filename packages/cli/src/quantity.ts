@@ -22,3 +22,9 @@ export function shortDigest(digest: string): string {
 export function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`
 }
+
+/** Milliseconds with the digits that mean something. */
+export function formatMilliseconds(milliseconds: number): string {
+  const digits = milliseconds < 10 ? 3 : milliseconds < 1000 ? 1 : 0
+  return milliseconds.toFixed(digits)
+}

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { formatBytes, plural, shortDigest } from '../src/quantity.ts'
+import { chooseCases } from '../src/case-choice.ts'
+import { formatBytes, formatMilliseconds, plural, shortDigest } from '../src/quantity.ts'
 import { pairs, table } from '../src/table.ts'
 
 test.each([
@@ -16,6 +17,31 @@ test.each([
 
 test('a digest is shown by its first twelve digits', () => {
   expect(shortDigest(`sha256:${'0123456789abcdef'.repeat(4)}`)).toBe('0123456789ab')
+})
+
+test.each([
+  [0.0123456, '0.012'],
+  [12.345, '12.3'],
+  [1234.5, '1235'],
+])('%f milliseconds are %s', (milliseconds, shown) => {
+  expect(formatMilliseconds(milliseconds)).toBe(shown)
+})
+
+test.each<readonly [patterns: readonly string[], chosen: readonly string[]]>([
+  [[], ['tree/a', 'tree/ab', 'tree-b/a', 'a']],
+  [['tree'], ['tree/a', 'tree/ab']],
+  [
+    ['*/a', 'a'],
+    ['tree/a', 'tree-b/a', 'a'],
+  ],
+  [['tree/*b'], ['tree/ab']],
+])('patterns %j choose %j', (patterns, chosen) => {
+  const cases = ['tree/a', 'tree/ab', 'tree-b/a', 'a'].map((id) => ({ id }))
+  expect(chooseCases(cases, patterns).map(({ id }) => id)).toEqual(chosen)
+})
+
+test('a pattern has no other signs than the asterisk', () => {
+  expect(() => chooseCases([{ id: 'tree/a' }], ['tree/.'])).toThrow("no case is called 'tree/.'")
 })
 
 test('one of a kind, and more', () => {
