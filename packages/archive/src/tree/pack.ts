@@ -1,4 +1,4 @@
-import { isSystemError, lgetxattr, type Path, S, type Stat } from '@graphdriver/sys'
+import { AT_EMPTY_PATH, isSystemError, lgetxattr, type Path, S, type Stat, statx } from '@graphdriver/sys'
 import type { OverlayWhiteouts } from '../apply/options.ts'
 import { byPath, type TreeChange } from './change.ts'
 import { EntryWriter } from './entry-writer.ts'
@@ -72,7 +72,10 @@ function whiteoutOf(path: Buffer): Buffer {
   return Buffer.concat([path.subarray(0, split), Buffer.from(whiteoutPrefix), path.subarray(split)])
 }
 
-/** Writes just these changes, content from `tree`, as a layer tar; deletions as whiteout entries. */
+/**
+ * Writes just these changes, content from `tree`, as a layer tar; deletions as whiteout entries. Docker gives those the
+ * time of the export, so that no two exports are alike; here they have the time of the directory that lost the name.
+ */
 export function exportChanges(
   tree: Path,
   changes: readonly TreeChange[],
@@ -81,11 +84,11 @@ export function exportChanges(
 ): void {
   const writer = new EntryWriter(sink, check)
   using parents = new ParentDirectories(tree)
-  const now = BigInt(Math.round(Date.now() / 1000)) * 1_000_000_000n
   for (const [index, change] of changes.toSorted(byPath).entries()) {
     if (index % 256 === 0) check()
     if (change.kind === 'delete') {
-      writer.addMarker(whiteoutOf(change.path), { mode: 0, uid: 0, gid: 0, mtimeNs: now })
+      const mtimeNs = timeAbove(parents, change.path)
+      writer.addMarker(whiteoutOf(change.path), { mode: 0, uid: 0, gid: 0, mtimeNs })
       continue
     }
     located(tree, change.path, () => {
@@ -94,4 +97,10 @@ export function exportChanges(
     })
   }
   writer.finish()
+}
+
+/** When the directory that a path is in last changed, in whole seconds, which a tar has without an extension. */
+function timeAbove(parents: ParentDirectories, path: Buffer): bigint {
+  const directory = parents.directory(path.subarray(0, Math.max(path.lastIndexOf(slash), 0)))
+  return directory === undefined ? 0n : BigInt(statx(directory, '', AT_EMPTY_PATH).mtimeSec) * 1_000_000_000n
 }

@@ -116,8 +116,10 @@ test('deletions are whiteouts, beside directories that hold them', async () => {
   copyWithCp(base, tree)
   rmSync(`${tree}/dir1`, { recursive: true })
   rmSync(`${tree}/dir3/sub/inner`)
+  utimesSync(`${tree}/dir3/sub`, 1_234_567_890.5, 1_234_567_890.5)
   const tar = diff(tree, base)
   expect(namesOf(tar)).toEqual(['.wh.dir1', 'dir3/', 'dir3/sub/', 'dir3/sub/.wh.inner'])
+  expect(entryOf(tar, 'dir3/sub/.wh.inner')?.header.mtimeNs).toBe(1_234_567_890_000_000_000n)
   expect(entryOf(tar, '.wh.dir1')?.header).toMatchObject({ type: 'file', mode: 0, uid: 0, gid: 0, size: 0 })
 })
 
