@@ -249,6 +249,14 @@ const reports: readonly Report[] = [
   },
 ]
 
+/** What in a tar would hide a name: its whiteout, or a mark on a directory above it. */
+function hidingNames(name: string): readonly string[] {
+  const parts = name.split('/')
+  const above = parts.slice(0, -1)
+  const marks = above.map((_, depth) => [...parts.slice(0, depth + 1), '.wh..wh..opq'].join('/'))
+  return [...marks, [...above, `.wh.${parts.at(-1)}`].join('/')]
+}
+
 /** Directories in one another, from `d1` down, as paths. */
 function nested(depth: number): readonly string[] {
   return Array.from({ length: depth }, (_, level) =>
@@ -577,10 +585,7 @@ export const changes: readonly ConformanceCase[] = casesOf(
       )
       for (const { path, kind } of await driver.changes(layer, base)) {
         const name = path.slice(1)
-        const split = name.lastIndexOf('/') + 1
-        const [above, last] = [name.slice(0, split), name.slice(split)]
-        const markers = [`${above}.wh.${last}`, `${above}.wh..wh..opq`]
-        const shown = kind === 'delete' ? markers.some((marker) => tar.has(marker)) : tar.has(name)
+        const shown = kind === 'delete' ? hidingNames(name).some((hiding) => tar.has(hiding)) : tar.has(name)
         assert(shown, `${kind} of ${path} is not in the diff`)
       }
     },
