@@ -1,12 +1,18 @@
 /** What a driver says was changed: what, as which kind, in which order, and nothing besides. */
 import assert from 'node:assert/strict'
 import { chmodSync, linkSync, rmSync, writeFileSync } from 'node:fs'
-import type { Capabilities } from '../../capabilities.ts'
 import type { Change } from '../../driver.ts'
 import type { LayerId } from '../../id.ts'
 import { type CaseBody, casesOf, type ConformanceCase } from '../case.ts'
 import type { CaseContext } from '../context.ts'
-import type { Requirement } from '../host/requirement.ts'
+import {
+  allXattrs,
+  anyOwner,
+  attrCommands,
+  capabilityXattr,
+  fineDifferences,
+  netRawCapability,
+} from '../needs.ts'
 import { changeManyFiles, manyFiles } from '../recipe/many-files.ts'
 import { mixedBase, mixedChange } from '../recipe/mixed.ts'
 import {
@@ -24,12 +30,6 @@ import {
 import { readTar } from '../tar/read-tar.ts'
 import { expectedChanges } from '../tree/expected-changes.ts'
 import { bytePath, readTree } from '../tree/tree.ts'
-
-const setfattr: readonly Requirement[] = [{ root: true }, { command: 'setfattr', package: 'attr' }]
-
-function anyOwner({ ownership }: Capabilities): string | undefined {
-  return ownership === 'any' ? undefined : 'files cannot belong to anybody here'
-}
 
 /** The letters of docker diff. */
 const letters: Readonly<Record<Change['kind'], string>> = { add: 'A', modify: 'C', delete: 'D' }
@@ -155,16 +155,16 @@ const reports: readonly Report[] = [
   {
     name: 'capability',
     title: 'a capability that a file was given is a modification',
-    needs: ({ xattrs }) => (xattrs === 'none' ? 'layers keep no extended attributes' : undefined),
-    requires: setfattr,
-    change: [xattr('d/f', 'security.capability', '0x0100000200200000000000000000000000000000')],
+    needs: capabilityXattr,
+    requires: attrCommands,
+    change: [xattr('d/f', 'security.capability', netRawCapability)],
     expected: ['C /d', 'C /d/f'],
   },
   {
     name: 'xattr',
     title: 'a change of an extended attribute alone is a modification, of files and of directories',
-    needs: ({ xattrs }) => (xattrs === 'all' ? undefined : 'layers do not keep all extended attributes'),
-    requires: setfattr,
+    needs: allXattrs,
+    requires: attrCommands,
     change: [xattr('d/f', 'user.mine', 'value'), xattr('d/sub', 'user.mine', 'value')],
     expected: ['C /d', 'C /d/f', 'C /d/sub'],
   },
@@ -315,8 +315,7 @@ export const changes: readonly ConformanceCase[] = casesOf(
     name: 'same-second-same-size',
     title: 'a file rewritten with the same size within the same second is a modification, five times running',
     seen: 'https://github.com/moby/moby/issues/21555; moby skips graphtest Changes for it on overlay2',
-    needs: ({ timestamps, diff }) =>
-      timestamps === 'nanoseconds' || diff.native ? undefined : 'whole trees are compared by whole seconds',
+    needs: fineDifferences,
     async run(context) {
       const rounds = Array.from({ length: 5 }, (_, round) => [
         file('f', `round ${round}`, { mtime: 1_400_000_000 + (round + 1) / 10 }),

@@ -1,13 +1,19 @@
 /** A layer as a tar: what is in it, what is not, and that it makes the same layer elsewhere. */
 import assert from 'node:assert/strict'
 import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import type { Capabilities } from '../../capabilities.ts'
 import type { LayerId } from '../../id.ts'
 import { type CaseBody, casesOf, type ConformanceCase } from '../case.ts'
 import { type CaseContext, rootIsOwn } from '../context.ts'
 import { mountsBelow } from '../host/mount-table.ts'
-import type { Requirement } from '../host/requirement.ts'
-import { manyFiles, sameFiles } from '../recipe/many-files.ts'
+import {
+  allXattrs,
+  anyOwner,
+  attrCommands,
+  capabilityXattr,
+  fineDifferences,
+  netRawCapability,
+} from '../needs.ts'
+import { manyFiles, rewrittenFiles } from '../recipe/many-files.ts'
 import { mixedBase, mixedChange } from '../recipe/mixed.ts'
 import {
   append,
@@ -29,32 +35,6 @@ import { inChunks } from '../tar/raw-tar.ts'
 import { collect, type ReadEntry, readTar } from '../tar/read-tar.ts'
 import type { Exception } from '../tree/comparison.ts'
 import { bytePath, readTree } from '../tree/tree.ts'
-
-const setfattr: readonly Requirement[] = [
-  { root: true },
-  { command: 'setfattr', package: 'attr' },
-  { command: 'getfattr', package: 'attr' },
-]
-
-/** cap_net_raw+ep, in the second revision of the kernel's format. */
-const capability = '0x0100000200200000000000000000000000000000'
-
-function anyOwner({ ownership }: Capabilities): string | undefined {
-  return ownership === 'any' ? undefined : 'files cannot belong to anybody here'
-}
-
-function allXattrs({ xattrs }: Capabilities): string | undefined {
-  return xattrs === 'all' ? undefined : 'layers do not keep all extended attributes'
-}
-
-function someXattrs({ xattrs }: Capabilities): string | undefined {
-  return xattrs === 'none' ? 'layers keep no extended attributes' : undefined
-}
-
-/** A driver that compares times sees only as much as they say. */
-function fineDifferences({ timestamps, diff }: Capabilities): string | undefined {
-  return timestamps === 'nanoseconds' || diff.native ? undefined : 'whole trees are compared by whole seconds'
-}
 
 function entriesOf({ driver }: CaseContext, id: LayerId, parent?: LayerId): Promise<readonly ReadEntry[]> {
   return readTar(driver.diff(id, parent))
@@ -112,7 +92,7 @@ const replays: readonly Replay[] = [
     seen: 'moby graphtest DiffApply',
     recipes: [
       [...manyFiles(10, 3), file('file-remove.txt'), directory('var'), directory('var/lib')],
-      [...sameFiles(10, 6), remove('file-remove.txt'), remove('var/lib')],
+      [...rewrittenFiles(10, 6), remove('file-remove.txt'), remove('var/lib')],
     ],
   },
   {
@@ -395,7 +375,7 @@ const replays: readonly Replay[] = [
     title:
       'extended attributes of files and directories come through a diff, and so does their removal with the file',
     needs: allXattrs,
-    requires: setfattr,
+    requires: attrCommands,
     recipes: [
       [
         file('f'),
@@ -406,7 +386,7 @@ const replays: readonly Replay[] = [
       ],
       [
         xattr('f', 'user.second', 'more'),
-        xattr('p', 'security.capability', capability),
+        xattr('p', 'security.capability', netRawCapability),
         xattr('d', 'user.binary', '0x01'),
       ],
       [remove('f'), file('f', 'plain')],
@@ -486,9 +466,9 @@ const touches: readonly Touch[] = [
   {
     name: 'capability-only',
     title: 'a file capability that was given brings the file with it',
-    needs: someXattrs,
-    requires: setfattr,
-    change: [xattr('d/f', 'security.capability', capability)],
+    needs: capabilityXattr,
+    requires: attrCommands,
+    change: [xattr('d/f', 'security.capability', netRawCapability)],
     entry: 'd/f',
     shows: ({ xattrs, text }) => [xattrs, text],
     expected: [['security.capability'], 'content'],
@@ -497,7 +477,7 @@ const touches: readonly Touch[] = [
     name: 'xattr-only',
     title: 'a change of a file’s extended attribute alone brings the file with it',
     needs: allXattrs,
-    requires: setfattr,
+    requires: attrCommands,
     change: [xattr('d/f', 'user.mine', 'value')],
     entry: 'd/f',
     shows: ({ xattrs, text }) => [xattrs, text],
@@ -507,7 +487,7 @@ const touches: readonly Touch[] = [
     name: 'directory-xattr-only',
     title: 'a change of a directory’s extended attribute alone brings the directory with it',
     needs: allXattrs,
-    requires: setfattr,
+    requires: attrCommands,
     change: [xattr('d/sub', 'user.mine', 'value')],
     entry: 'd/sub/',
     shows: ({ xattrs }) => xattrs,
@@ -1031,7 +1011,7 @@ export const diff: readonly ConformanceCase[] = casesOf(
     title:
       'trusted.* attributes and SELinux labels stay on the host, and user.* attributes beside them travel',
     needs: allXattrs,
-    requires: setfattr,
+    requires: attrCommands,
     async run(context) {
       const base = await context.layer('base', undefined, [file('f')])
       const child = await context.layer('child1', base, [

@@ -20,11 +20,11 @@ function directoriesOf(count: number): readonly string[] {
 }
 
 export function manyFiles(count: number, seed: number): Recipe {
-  return [...directoriesOf(count).map((name) => directory(name)), ...sameFiles(count, seed)]
+  return [...directoriesOf(count).map((name) => directory(name)), ...rewrittenFiles(count, seed)]
 }
 
 /** The content of another seed for all of them. */
-export function sameFiles(count: number, seed: number): Recipe {
+export function rewrittenFiles(count: number, seed: number): Recipe {
   return placed(count).map(([name, index]) => file(`${name}/file-${index}`, { bytes, seed: seed + index }))
 }
 
