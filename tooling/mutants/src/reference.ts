@@ -44,6 +44,7 @@ import {
 import {
   AT_FDCWD,
   attachLoop,
+  ensureDirectory,
   existingAncestors,
   isMountPoint,
   isSystemError,
@@ -82,15 +83,21 @@ export class ReferenceDriver implements Driver {
   readonly workers: TreeWorkers = new TreeWorkers()
   readonly #references = new MountReferences(isMountPoint)
   readonly #diff: DiffDriver = naiveDiff(this, this.workers)
+  /** Something was left that could not be deleted; the next `remove` tries again. */
+  #leftovers = false
 
   constructor(home: string) {
     this.home = home
+    mkdirSync(path.dirname(home), { recursive: true, mode: 0o711 })
+    // Whoever could come in here could run the set-user-ID programs of every layer (CVE-2021-41091).
+    ensureDirectory(home, 0o710)
     for (const name of ['layers', 'mounted']) mkdirSync(path.join(home, name), { recursive: true })
   }
 
   /** Deletes what a killed process was making or deleting. */
   async recover(): Promise<void> {
-    await reapScratch(path.join(this.home, 'layers'), 'layer', ({ path: left }) => this.#discard(left))
+    const layers = path.join(this.home, 'layers')
+    this.#leftovers = !(await reapScratch(layers, 'layer', ({ path: left }) => this.#discard(left)))
   }
 
   /** Where a layer's tree lies, for mutants to damage. */
@@ -145,6 +152,7 @@ export class ReferenceDriver implements Driver {
     chmodSync(tree, 0o755)
     if (bytes !== undefined) await makeImage(path.join(directory, 'image'), bytes)
     using _ = bytes === undefined ? undefined : mountImage(path.join(directory, 'image'), tree)
+    rmSync(path.join(tree, 'lost+found'), { recursive: true, force: true })
     if (parent === undefined) return
     await using source = await this.get(parent, { signal })
     await this.workers.copy(source.path, tree, { signal })
@@ -171,10 +179,14 @@ export class ReferenceDriver implements Driver {
 
   async remove(id: LayerId, { signal }: CallOptions = {}): Promise<void> {
     signal?.throwIfAborted()
+    if (this.#leftovers) await this.recover()
     const target = this.mountPointOf(id)
     await this.#references.forget(target, () => unmountAt(target))
     using dying = moveToScratch(this.#directoryOf(id), 'layer')
-    if (dying !== undefined) await this.#discard(dying.path)
+    if (dying === undefined) return
+    this.#leftovers = true
+    await this.#discard(dying.path)
+    this.#leftovers = false
   }
 
   async #discard(directory: string): Promise<void> {
@@ -279,7 +291,6 @@ async function makeImage(image: string, bytes: number): Promise<void> {
 function mountImage(image: string, target: string): Disposable {
   using device = attachLoop(image, { autoclear: true })
   mount({ source: device.path, target, type: 'ext4' })
-  rmSync(path.join(target, 'lost+found'), { recursive: true, force: true })
   return { [Symbol.dispose]: () => umount(target, MNT.NOFOLLOW) }
 }
 
