@@ -1,3 +1,287 @@
+/** A layer with a `size`: a promise that is kept, or refused. */
+import assert from 'node:assert/strict'
+import {
+  closeSync,
+  fsyncSync,
+  lchownSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
+import type { Capabilities } from '../../capabilities.ts'
+import type { Driver } from '../../driver.ts'
+import { isGraphDriverError } from '../../error.ts'
+import type { LayerId } from '../../id.ts'
 import { casesOf, type ConformanceCase } from '../case.ts'
+import type { CaseContext } from '../context.ts'
+import { namesBelow } from '../host/names-below.ts'
+import { asOrdinaryUser, ordinaryId, ordinaryUser } from '../host/ordinary-user.ts'
+import { perform } from '../recipe/perform.ts'
+import { directory, file, type Recipe, remove } from '../recipe/step.ts'
+import { readTar } from '../tar/read-tar.ts'
 
-export const quota: readonly ConformanceCase[] = casesOf('quota')
+const mebibyte = 1024 * 1024
+/** graphtest's own numbers: half of it fits whatever the filesystem keeps for itself, and twice as much never does. */
+const size = '50M'
+const fits = 25
+const tooMuch = 75
+
+function limits({ quota }: Capabilities): string | undefined {
+  return quota === 'none' ? 'sizes of layers are not limited here' : undefined
+}
+
+function limitsNothing({ quota }: Capabilities): string | undefined {
+  return quota === 'none' ? undefined : 'sizes of layers are limited here'
+}
+
+async function sized(
+  { driver, id }: CaseContext,
+  name: string,
+  limit: string = size,
+  parent?: LayerId,
+): Promise<LayerId> {
+  await driver.createReadWrite(id(name), { parent, storageOptions: { size: limit } })
+  return id(name)
+}
+
+/** Writes so many MiB to a file that may be there already, and sees to it that they are more than promised. */
+function write(name: string, mebibytes: number): void {
+  const chunk = Buffer.alloc(mebibyte, name)
+  const fd = openSync(name, 'a')
+  try {
+    for (let written = 0; written < mebibytes; written++) {
+      for (let at = 0; at < chunk.length;) at += writeSync(fd, chunk, at)
+    }
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'EDQUOT' || error.code === 'ENOSPC')
+}
+
+function refuses(name: string, mebibytes: number): void {
+  assert.throws(() => write(name, mebibytes), isFull, `${mebibytes} MiB were taken`)
+}
+
+/** Fills a layer until it takes no more, which must be soon. */
+function fill(root: string): void {
+  refuses(`${root}/filling`, tooMuch)
+}
+
+async function assertNothingMade({ driver, id }: CaseContext, name: string): Promise<void> {
+  assert.equal(await driver.exists(id(name)), false, `${name} exists`)
+  assert.deepEqual(await Array.fromAsync(driver.layers()), [])
+  assert.deepEqual(
+    namesBelow(driver.home).filter((made) => made.includes(name)),
+    [],
+  )
+}
+
+/** Both ways of making a layer refuse a size, and make nothing. */
+async function assertRefused(context: CaseContext, limit: string): Promise<void> {
+  const { driver, id } = context
+  const makers: readonly Driver['create'][] = [
+    (made, options) => driver.create(made, options),
+    (made, options) => driver.createReadWrite(made, options),
+  ]
+  for (const make of makers) {
+    await assert.rejects(make(id('refused'), { storageOptions: { size: limit } }), (error) => {
+      assert(isGraphDriverError(error, 'GD_INVALID_OPTION'), `size '${limit}': ${String(error)}`)
+      assert.equal(error.details.option, 'size')
+      assert.match(error.message, /size/)
+      return true
+    })
+    await assertNothingMade(context, 'refused')
+  }
+}
+
+export const quota: readonly ConformanceCase[] = casesOf(
+  'quota',
+  {
+    name: 'refused-where-none',
+    title: 'a driver that cannot keep to a size refuses it by name and makes nothing',
+    seen: 'moby#51172, containerd#759: a size that is taken and has no effect',
+    needs: limitsNothing,
+    run: (context) => assertRefused(context, size),
+  },
+  {
+    name: 'malformed-size',
+    title: 'a size that is no size is refused by name, and nothing is made',
+    async run(context) {
+      for (const limit of ['', 'a lot', '-1', '10Q', '1.2.3M', '0x10', '10M,rw']) {
+        await assertRefused(context, limit)
+      }
+    },
+  },
+  {
+    name: 'limit',
+    title: 'a layer takes what its size allows, and refuses more with EDQUOT or ENOSPC',
+    seen: 'moby graphtest SetQuota',
+    needs: limits,
+    async run(context) {
+      const base = await context.layer('base', undefined, [file('f')])
+      const layer = await sized(context, 'layer', size, base)
+      await context.within(layer, (root) => {
+        write(`${root}/big`, fits)
+        refuses(`${root}/big`, tooMuch - fits)
+      })
+    },
+  },
+  {
+    name: 'full-layer-recovers',
+    title: 'a layer that is full can be read, emptied and written again',
+    seen: 'moby#29364',
+    needs: limits,
+    async run(context) {
+      const layer = await sized(context, 'layer')
+      await context.within(layer, (root) => {
+        writeFileSync(`${root}/early`, 'early')
+        fill(root)
+        assert.equal(readFileSync(`${root}/early`, 'utf8'), 'early')
+        rmSync(`${root}/filling`)
+        write(`${root}/late`, fits)
+        assert.deepEqual(readdirSync(root).toSorted(), ['early', 'late'])
+        assert.equal(readFileSync(`${root}/late`).length, fits * mebibyte)
+      })
+    },
+  },
+  {
+    name: 'others-unlimited',
+    title: 'a full layer takes nothing from its siblings, nor from layers on its parent without a size',
+    needs: limits,
+    async run(context) {
+      const base = await context.layer('base', undefined, [file('f')])
+      const full = await sized(context, 'full', size, base)
+      const free = await context.writable('free', base)
+      await context.within(full, async (root) => {
+        fill(root)
+        await context.within(free, (other) => write(`${other}/big`, tooMuch))
+      })
+    },
+  },
+  {
+    name: 'own-sizes',
+    title: 'two layers of one parent have each their own size',
+    needs: limits,
+    async run(context) {
+      const base = await context.layer('base', undefined, [file('f')])
+      const small = await sized(context, 'small', '30M', base)
+      const large = await sized(context, 'large', '90M', base)
+      await context.within(small, (root) => refuses(`${root}/big`, 60))
+      await context.within(large, (root) => write(`${root}/big`, 60))
+      await context.within(small, (root) => assert.throws(() => write(`${root}/more`, 60), isFull))
+    },
+  },
+  {
+    name: 'after-remount',
+    title: 'a size holds after the layer is unmounted and mounted again',
+    needs: limits,
+    async run(context) {
+      const layer = await sized(context, 'layer')
+      await context.within(layer, (root) => write(`${root}/big`, fits))
+      await context.within(layer, (root) => refuses(`${root}/big`, tooMuch - fits))
+    },
+  },
+  {
+    name: 'in-another-instance',
+    title: 'a size holds for a driver that was opened after the layer was made',
+    needs: limits,
+    async run(context) {
+      const layer = await sized(context, 'layer')
+      const other = await context.reopen()
+      await using mount = await other.get(layer)
+      write(`${mount.path}/big`, fits)
+      refuses(`${mount.path}/big`, tooMuch - fits)
+    },
+  },
+  {
+    name: 'ordinary-user',
+    title: 'a size holds an ordinary user as it holds root',
+    seen: 'moby#29364',
+    needs: limits,
+    requires: [...ordinaryUser, { command: 'dd', package: 'coreutils' }],
+    async run(context) {
+      const layer = await sized(context, 'layer')
+      await context.within(layer, async (root) => {
+        mkdirSync(`${root}/own`)
+        lchownSync(`${root}/own`, ordinaryId, ordinaryId)
+        const dd = (count: number): Promise<string> =>
+          asOrdinaryUser(
+            `${root}/own`,
+            'dd',
+            ...['if=/dev/zero', 'of=big', 'bs=1M', 'conv=fsync'],
+            `count=${count}`,
+          )
+        await dd(fits)
+        await assert.rejects(dd(tooMuch), /No space left on device|Disk quota exceeded/)
+      })
+    },
+  },
+  {
+    name: 'starts-as-parent',
+    title: 'a layer with a size starts as its parent, owner and mode of the root included',
+    needs: limits,
+    async run(context) {
+      const recipe: Recipe = [directory('d', { mode: 0o1750 }), file('d/f', 'content', { mode: 0o4755 })]
+      const base = await context.layer('base', undefined, recipe)
+      await context.shows(await sized(context, 'layer', size, base), recipe)
+    },
+  },
+  {
+    name: 'diff',
+    title: 'the diff of a layer with a size has what was written in it, and nothing else',
+    needs: limits,
+    async run(context) {
+      const [below, above]: readonly [Recipe, Recipe] = [
+        [file('kept'), file('gone')],
+        [remove('gone'), file('new')],
+      ]
+      const base = await context.layer('base', undefined, below)
+      const layer = await sized(context, 'layer', size, base)
+      await context.within(layer, (root) => perform(root, above, 1))
+      const entries = await readTar(context.driver.diff(layer, base))
+      assert.deepEqual(entries.map(({ name }) => name).toSorted(), ['.wh.gone', 'new'])
+      const applied = await context.transplant('applied', base, layer, base)
+      await context.showsApplied(applied, below, above)
+    },
+  },
+  {
+    name: 'content-kept',
+    title: 'what a container keeps at the root of a layer with a size is there after a remount',
+    needs: limits,
+    async run(context) {
+      const layer = await sized(context, 'layer')
+      // The name that ext4 uses itself is as good as any other.
+      await context.within(layer, (root) => {
+        mkdirSync(`${root}/lost+found`)
+        writeFileSync(`${root}/lost+found/f`, 'kept')
+      })
+      await context.within(layer, (root) => {
+        assert.deepEqual(readdirSync(root), ['lost+found'])
+        assert.equal(readFileSync(`${root}/lost+found/f`, 'utf8'), 'kept')
+      })
+    },
+  },
+  {
+    name: 'removed',
+    title: 'a layer with a size is removed, full and mounted as it is, with everything that it cost',
+    needs: limits,
+    async run(context) {
+      const { driver } = context
+      const base = await context.layer('base', undefined, [file('f')])
+      const before = namesBelow(driver.home).toSorted()
+      const layer = await sized(context, 'layer', size, base)
+      await using mount = await driver.get(layer)
+      fill(mount.path)
+      await driver.remove(layer)
+      assert.deepEqual(namesBelow(driver.home).toSorted(), before)
+    },
+  },
+)
