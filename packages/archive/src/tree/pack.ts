@@ -14,7 +14,7 @@ export interface PackOptions {
   readonly whiteouts: 'none' | OverlayWhiteouts
 }
 
-const whiteoutPrefix = '.wh.'
+const whiteoutPrefix = Buffer.from('.wh.')
 const opaqueMarker = Buffer.from('.wh..wh..opq')
 const slash = 0x2f
 
@@ -29,6 +29,7 @@ export function packTree(tree: Path, sink: Sink, options: PackOptions, check: ()
     tree,
     {
       visit: (entry) => {
+        if (isReserved(entry.name)) return false
         if (overlay !== undefined && isOverlayWhiteout(entry.stat)) {
           writer.addMarker(whiteoutOf(entry.path), { ...ownerOf(entry.stat), mode: S.IFREG | 0o600 })
           return false
@@ -44,6 +45,14 @@ export function packTree(tree: Path, sink: Sink, options: PackOptions, check: ()
     check,
   )
   writer.finish()
+}
+
+/**
+ * A name that would delete another where the tar is applied. No layer can have it, as the OCI's specification puts
+ * it, so what somebody called that is left out with all that is in it.
+ */
+function isReserved(name: Buffer): boolean {
+  return name.subarray(0, whiteoutPrefix.length).equals(whiteoutPrefix)
 }
 
 /** overlayfs(5): a deletion is a character device 0:0, of which newer kernels hard-link one for all. */
@@ -69,7 +78,11 @@ function ownerOf(stat: Stat): { readonly uid: number; readonly gid: number; read
 /** `d/x` is deleted by `d/.wh.x`. */
 function whiteoutOf(path: Buffer): Buffer {
   const split = path.lastIndexOf(slash) + 1
-  return Buffer.concat([path.subarray(0, split), Buffer.from(whiteoutPrefix), path.subarray(split)])
+  return Buffer.concat([path.subarray(0, split), whiteoutPrefix, path.subarray(split)])
+}
+
+function pathIsReserved(path: Buffer): boolean {
+  return isReserved(path) || path.includes('/.wh.')
 }
 
 /**
@@ -86,6 +99,7 @@ export function exportChanges(
   using parents = new ParentDirectories(tree)
   for (const [index, change] of changes.toSorted(byPath).entries()) {
     if (index % 256 === 0) check()
+    if (pathIsReserved(change.path)) continue
     if (change.kind === 'delete') {
       const mtimeNs = timeAbove(parents, change.path)
       writer.addMarker(whiteoutOf(change.path), { mode: 0, uid: 0, gid: 0, mtimeNs })

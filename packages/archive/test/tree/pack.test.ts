@@ -123,6 +123,17 @@ test('deletions are whiteouts, beside directories that hold them', async () => {
   expect(entryOf(tar, '.wh.dir1')?.header).toMatchObject({ type: 'file', mode: 0, uid: 0, gid: 0, size: 0 })
 })
 
+test('what is called like a whiteout is left out with all that is in it', async () => {
+  await using scratch = await temporaryDirectory()
+  const [base, tree] = [`${scratch.path}/base`, `${scratch.path}/tree`]
+  for (const directory of [base, tree, `${tree}/d`, `${tree}/.wh.d`]) mkdirSync(directory)
+  for (const name of ['.wh', 'a.wh.b', '.wh.f', 'd/.wh..wh..opq', 'd/.wh.', '.wh.d/f', 'd/f'])
+    writeFileSync(`${tree}/${name}`, '')
+  const expected = ['.wh', 'a.wh.b', 'd/', 'd/f']
+  expect(namesOf(pack(tree))).toEqual(expected)
+  expect(namesOf(diff(tree, base))).toEqual(expected)
+})
+
 test('overlayfs whiteouts and opaque directories are converted (needs root)', async ({ skip }) => {
   const missing = need({ root: true })
   skip(missing !== undefined, missing)
