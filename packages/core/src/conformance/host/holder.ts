@@ -17,7 +17,7 @@ export interface HolderOptions {
  * whatever becomes of this process, the holder ends with it.
  */
 export async function hold({ cwd, through = [] }: HolderOptions = {}): Promise<Holder> {
-  const [program = '', ...args] = [...through, 'sh', '-c', 'echo ready; read -r line']
+  const [program, ...args] = [...through, 'sh', '-c', 'echo ready; read -r line']
   const child = spawn(program, args, { cwd, stdio: ['pipe', 'pipe', 'inherit'] })
   const ended = new Promise<void>((resolve) => {
     child.once('close', () => resolve())
