@@ -46,6 +46,7 @@ import {
   attachLoop,
   ensureDirectory,
   existingAncestors,
+  inUserNamespace,
   isMountPoint,
   isSystemError,
   makeScratch,
@@ -63,15 +64,13 @@ import {
 
 export const referenceDepth = 40
 
-const capabilities: Capabilities = {
+const capabilities: Omit<Capabilities, 'deviceNodes' | 'ownership'> = {
   sharing: 'none',
   diff: { native: false, reason: 'whole trees are compared' },
   copyUp: 'none',
   maxDepth: referenceDepth,
   timestamps: 'nanoseconds',
   xattrs: 'all',
-  deviceNodes: true,
-  ownership: 'any',
   quota: 'device',
   mountLabel: false,
 }
@@ -79,7 +78,11 @@ const capabilities: Capabilities = {
 export class ReferenceDriver implements Driver {
   readonly name = 'reference'
   readonly home: string
-  readonly capabilities: Capabilities = capabilities
+  readonly capabilities: Capabilities = {
+    ...capabilities,
+    deviceNodes: !inUserNamespace(),
+    ownership: inUserNamespace() ? 'mapped' : 'any',
+  }
   readonly workers: TreeWorkers = new TreeWorkers()
   readonly #references = new MountReferences(isMountPoint)
   readonly #diff: DiffDriver = naiveDiff(this, this.workers)
