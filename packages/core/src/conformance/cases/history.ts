@@ -162,7 +162,7 @@ const histories: readonly History[] = [
         file('ping', 'program', { mode: 0o755 }),
         xattr('ping', 'security.capability', '0x0100000200200000000000000000000000000000'),
         file('sudo', 'program', { mode: 0o4755 }),
-        file('wall', 'program', { mode: 0o2755, gid: 5 }),
+        file('wall', 'program', { mode: 0o2755 }),
       ],
       [
         directory('bin'),

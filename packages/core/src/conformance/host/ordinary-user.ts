@@ -1,3 +1,4 @@
+import { CannotRun } from '../lab.ts'
 import { command } from './command.ts'
 import type { Requirement } from './requirement.ts'
 
@@ -15,8 +16,19 @@ export const ordinaryId = 61_234
  * standard error.
  *
  * @param cwd entered before the privileges are dropped: what is in it is reached by relative paths, whatever stands above
+ * @throws CannotRun in a user namespace that has no other user
  */
-export function asOrdinaryUser(cwd: string, program: string, ...args: readonly string[]): Promise<string> {
+export async function asOrdinaryUser(
+  cwd: string,
+  program: string,
+  ...args: readonly string[]
+): Promise<string> {
   const drop = [`--reuid=${ordinaryId}`, `--regid=${ordinaryId}`, '--clear-groups']
-  return command('setpriv', [...drop, program, ...args], { cwd })
+  try {
+    return await command('setpriv', [...drop, program, ...args], { cwd })
+  } catch (error) {
+    if (error instanceof Error && error.message.includes('setpriv: set'))
+      throw new CannotRun('there is no other user in this user namespace', ['root'])
+    throw error
+  }
 }
