@@ -6,7 +6,10 @@ import { ThreadPool } from './worker/pool.ts'
 import { RingAborted, RingReader, RingWriter } from './worker/ring.ts'
 
 export interface TreeWorkersOptions {
-  /** The most threads that work at the same time; further calls wait in line. 4 by default. */
+  /**
+   * The most threads that work at the same time; further calls wait in line. 4 by default. A stream that is read or
+   * written has a thread of its own as long as it is open.
+   */
   readonly threads?: number | undefined
 }
 
@@ -47,7 +50,7 @@ export class TreeWorkers implements AsyncDisposable {
    */
   async apply(root: string, tar: TarStream, options: ApplyOptions): Promise<ApplyResult> {
     const { signal, whiteouts, lowers, limits } = options
-    const thread = await this.#pool.acquire(signal)
+    const thread = await this.#pool.acquireForStream(signal)
     try {
       const input: Jobs['apply']['input'] = { root, whiteouts, lowers, limits }
       const result = thread.run<ApplyResult>({ kind: 'apply', input }, signal)
@@ -125,7 +128,7 @@ export class TreeWorkers implements AsyncDisposable {
     input: Jobs[Kind]['input'],
     { signal }: CallOptions,
   ): AsyncGenerator<Uint8Array, void, void> {
-    const thread = await this.#pool.acquire(signal)
+    const thread = await this.#pool.acquireForStream(signal)
     try {
       const done = thread.run({ kind, input }, signal)
       const ended = done.then(

@@ -211,6 +211,20 @@ describe.skipIf(!isRoot)('tree workers (need root)', () => {
     expect((await bytesOf(workers.diff(to, from))).length).toBeLessThan(2048)
   })
 
+  it('lets streams wait for each other and for their readers, more of them than it has threads', async () => {
+    await using dir = await scratch()
+    await using workers = new TreeWorkers({ threads: 1 })
+    const from = dir.directory('from')
+    treeOfFiles(from, 10)
+    const unread = workers.pack(from)[Symbol.asyncIterator]()
+    await unread.next()
+    const targets = ['one', 'two', 'three'].map((name) => dir.directory(name))
+    await Promise.all(targets.map((to) => workers.apply(to, workers.pack(from), remove)))
+    for (const to of targets) expect(listTree(to)).toEqual(listTree(from))
+    expect(await workers.size(from)).toBe(await workers.size(targets[0] ?? ''))
+    await unread.return?.()
+  })
+
   it('reports system errors of any call with code, syscall and path', async () => {
     await using dir = await scratch()
     await using workers = new TreeWorkers({ threads: 1 })

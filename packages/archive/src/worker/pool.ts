@@ -6,12 +6,19 @@ interface Waiter {
   readonly reject: (error: unknown) => void
 }
 
-/** Threads that are started when first needed, kept for the next job, and replaced when they die. */
+/**
+ * Threads that are started when first needed, kept for the next job, and replaced when they die.
+ *
+ * The limit is for jobs that end by themselves. A job that moves a stream waits for its caller, who may wait for
+ * another job meanwhile: were it to count, a few of them could bar all others, and each other, for ever.
+ */
 export class ThreadPool implements AsyncDisposable {
   readonly #entry: URL
   readonly #limit: number
   readonly #threads = new Set<WorkerThread>()
   readonly #idle: WorkerThread[] = []
+  /** Those that have a job of a stream. */
+  readonly #streaming = new Set<WorkerThread>()
   readonly #waiters: Waiter[] = []
   #closed = false
 
@@ -26,24 +33,54 @@ export class ThreadPool implements AsyncDisposable {
   }
 
   /**
-   * Takes a thread for one job, waiting in line when all are taken. It must be given back.
+   * Takes a thread for a job that ends by itself, waiting in line when all are taken. It must be given back.
    *
    * @throws GD_CLOSED, the signal's reason
    */
   async acquire(signal?: AbortSignal): Promise<WorkerThread> {
-    signal?.throwIfAborted()
-    if (this.#closed) throw closed()
-    const idle = this.#takeIdle()
-    if (idle !== undefined) return idle
-    if (this.#threads.size < this.#limit) return this.#start()
-    return this.#wait(signal)
+    this.#demandOpen(signal)
+    if (this.#threads.size - this.#streaming.size - this.#idle.length >= this.#limit)
+      return this.#wait(signal)
+    return this.#takeIdle() ?? this.#start()
+  }
+
+  /**
+   * Takes a thread at once, for a job that waits for whoever reads or writes its stream. It must be given back.
+   *
+   * @throws GD_CLOSED, the signal's reason
+   */
+  async acquireForStream(signal?: AbortSignal): Promise<WorkerThread> {
+    this.#demandOpen(signal)
+    const thread = this.#takeIdle() ?? this.#start()
+    this.#streaming.add(thread)
+    return thread
   }
 
   release(thread: WorkerThread): void {
+    const streamed = this.#streaming.delete(thread)
     if (!thread.alive) this.#threads.delete(thread)
-    const waiter = this.#waiters.shift()
+    // Who waits waits for the end of a job that counts.
+    const waiter = streamed ? undefined : this.#waiters.shift()
     if (waiter !== undefined) waiter.resolve(thread.alive ? thread : this.#start())
-    else if (thread.alive) this.#idle.push(thread)
+    else if (thread.alive) this.#rest(thread)
+  }
+
+  /** More than the limit are not kept. One that is on its way out still counts, so that disposing waits for it. */
+  #rest(thread: WorkerThread): void {
+    if (this.#idle.length < this.#limit) this.#idle.push(thread)
+    else void this.#dismiss(thread)
+  }
+
+  async #dismiss(thread: WorkerThread): Promise<void> {
+    this.#streaming.add(thread)
+    await thread.terminate()
+    this.#streaming.delete(thread)
+    this.#threads.delete(thread)
+  }
+
+  #demandOpen(signal: AbortSignal | undefined): void {
+    signal?.throwIfAborted()
+    if (this.#closed) throw closed()
   }
 
   /** Aborts what runs, waits until it has stopped, and ends the threads. */
@@ -52,6 +89,7 @@ export class ThreadPool implements AsyncDisposable {
     for (const waiter of this.#waiters.splice(0)) waiter.reject(closed())
     await Promise.all([...this.#threads].map(stop))
     this.#threads.clear()
+    this.#streaming.clear()
     this.#idle.length = 0
   }
 
