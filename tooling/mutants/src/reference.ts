@@ -58,6 +58,7 @@ import {
   RENAME,
   renameat2,
   run,
+  type Scratch,
   umount,
   unmountTree,
 } from '@graphdriver/sys'
@@ -184,12 +185,18 @@ export class ReferenceDriver implements Driver {
     signal?.throwIfAborted()
     if (this.#leftovers) await this.recover()
     const target = this.mountPointOf(id)
-    await this.#references.forget(target, () => unmountAt(target))
-    using dying = moveToScratch(this.#directoryOf(id), 'layer')
-    if (dying === undefined) return
-    this.#leftovers = true
-    await this.#discard(dying.path)
-    this.#leftovers = false
+    const hidden: Scratch[] = []
+    await this.#references.forget(target, () => {
+      unmountAt(target)
+      const dying = moveToScratch(this.#directoryOf(id), 'layer')
+      if (dying !== undefined) hidden.push(dying)
+    })
+    for (const scratch of hidden) {
+      using dying = scratch
+      this.#leftovers = true
+      await this.#discard(dying.path)
+      this.#leftovers = false
+    }
   }
 
   async #discard(directory: string): Promise<void> {
@@ -199,9 +206,9 @@ export class ReferenceDriver implements Driver {
 
   async get(id: LayerId, { signal }: CallOptions = {}): Promise<Mount> {
     signal?.throwIfAborted()
-    const directory = this.#find(id)
     const target = this.mountPointOf(id)
     await this.#references.acquire(target, () => {
+      const directory = this.#find(id)
       mkdirSync(target, { recursive: true })
       const image = path.join(directory, 'image')
       if (existsSync(image)) mountImage(image, target)
