@@ -197,10 +197,21 @@ export class Overlay2Driver implements Driver {
     const label = this.capabilities.mountLabel ? mountLabel : undefined
     let joined = false
     await this.#references.acquire(merged, async () => {
-      joined = !(await mountLayer(this.home, id, record, this.#host, label))
+      joined = !(await this.#mount(id, record, label))
     })
     // Another process mounted it at the same moment. It counts as a user, so that this one does not unmount it.
     if (joined) await this.#references.acquire(merged, () => undefined)
+  }
+
+  /** @returns whether this call mounted it */
+  async #mount(id: LayerId, record: LayerRecord, label: string | undefined): Promise<boolean> {
+    try {
+      return await mountLayer(this.home, id, record, this.#host, label)
+    } catch (error) {
+      // Removed since its record was read, it is a layer that is not found.
+      if (isSystemError(error, 'ENOENT')) await readLayer(this.home, id)
+      throw error
+    }
   }
 
   /** Whether the layer's upper directory is exactly what `parent` lacks, and can be read as that. */
