@@ -5,5 +5,6 @@ export default library(
   'src/bench/index.ts',
   'src/conformance/index.ts',
   'src/conformance/node-test.ts',
+  'src/conformance/victim.ts',
   'src/conformance/vitest.ts',
 )

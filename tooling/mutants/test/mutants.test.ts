@@ -8,6 +8,7 @@ import {
 } from '@graphdriver/core/conformance'
 import { describe, expect, test } from 'vitest'
 import { definitionOf } from '../src/mutant.ts'
+import { moduleOf } from '../src/mutant-module.ts'
 import { mutants } from '../src/mutants.ts'
 
 const missing = unmet({ root: true, command: 'mkfs.ext4', package: 'e2fsprogs' })
@@ -22,7 +23,10 @@ describe.skipIf(missing !== undefined)(`mutants (${missing ?? 'as root'})`, () =
   for (const mutant of mutants) {
     describe(`it ${mutant.does}`, () => {
       test.each(mutant.caughtBy)('is caught by %s', async (id) => {
-        const { outcome } = await runCase(subjectOf(definitionOf(mutant)), caseOf(id))
+        const { outcome } = await runCase(
+          subjectOf(definitionOf(mutant), { module: moduleOf(mutant) }),
+          caseOf(id),
+        )
         expect(outcome).toBe('failed')
       })
     })

@@ -106,7 +106,7 @@ export const concurrency: readonly ConformanceCase[] = casesOf(
     },
   },
   {
-    name: 'create-leaves-parent',
+    name: 'losers-leave-nothing',
     title: 'those who lose the race for an id leave nothing of the layers that they began',
     async run(context) {
       const { driver, id } = context
@@ -130,7 +130,10 @@ export const concurrency: readonly ConformanceCase[] = casesOf(
       const mounts = await atOnce(many, () => driver.get(top))
       const [path = ''] = mounts.map((mount) => mount.path)
       assert.deepEqual([...new Set(mounts.map((mount) => mount.path))], [path])
-      assert(mountsBelow(context.root).length <= 1, `mounted more than once: ${mountsBelow(context.root).join(', ')}`)
+      assert(
+        mountsBelow(context.root).length <= 1,
+        `mounted more than once: ${mountsBelow(context.root).join(', ')}`,
+      )
       assert.deepEqual(readdirSync(path).toSorted(), ['f', 'g'])
       await Promise.all(mounts.map((mount) => mount[Symbol.asyncDispose]()))
       await assertUnmounted(context)
@@ -138,13 +141,16 @@ export const concurrency: readonly ConformanceCase[] = casesOf(
   },
   {
     name: 'gets-of-two-instances',
-    title: 'two instances that mount one layer at once make one mount of it, and removing the layer takes it away',
+    title:
+      'two instances that mount one layer at once make one mount of it, and removing the layer takes it away',
     async run(context) {
       const base = await context.layer('base', undefined, [file('f')])
       const other = await context.reopen()
       const layers = numbers(8).map((index) => context.id(`layer${index}`))
       for (const layer of layers) await context.driver.create(layer, { parent: base })
-      const mounts = await Promise.all(layers.flatMap((layer) => [context.driver.get(layer), other.get(layer)]))
+      const mounts = await Promise.all(
+        layers.flatMap((layer) => [context.driver.get(layer), other.get(layer)]),
+      )
       for (const { path } of mounts) assert.deepEqual(readdirSync(path), ['f'])
       assert.equal(new Set(mounts.map(({ path }) => path)).size, layers.length)
       const mounted = mountsBelow(context.root)
@@ -216,7 +222,8 @@ export const concurrency: readonly ConformanceCase[] = casesOf(
   },
   {
     name: 'get-against-remove',
-    title: 'a mount that meets the removal of its layer is made or refused as not found, and does not outlive it',
+    title:
+      'a mount that meets the removal of its layer is made or refused as not found, and does not outlive it',
     async run(context) {
       const { driver, id } = context
       const base = await context.layer('base', undefined, [file('f')])
@@ -259,7 +266,10 @@ export const concurrency: readonly ConformanceCase[] = casesOf(
       const [base, top] = await changed(context)
       const alone = await collect(driver.diff(top, base))
       const open = new Map(
-        numbers(8).map((index) => [driver.diff(top, base)[Symbol.asyncIterator](), { index, bytes: [Buffer.of()] }]),
+        numbers(8).map((index) => [
+          driver.diff(top, base)[Symbol.asyncIterator](),
+          { index, bytes: [Buffer.of()] },
+        ]),
       )
       const whole: Buffer[] = []
       while (open.size > 0) {
@@ -296,12 +306,11 @@ export const concurrency: readonly ConformanceCase[] = casesOf(
     async run(context) {
       const { driver, id } = context
       const base = await context.layer('base', undefined, [directory('d'), file('d/gone'), file('d/kept')])
+      await atOnce(numbers(8), (index) => driver.create(id(`layer${index}`), { parent: base }))
       await atOnce(numbers(8), async (index) => {
-        const layer = id(`layer${index}`)
-        await driver.create(layer, { parent: base })
         const data = Buffer.alloc(100_000, index)
         const tar = rawTar({ name: `d/own${index}`, data }, { name: 'd/.wh.gone' })
-        await driver.applyDiff(layer, base, inChunks(tar, 4096))
+        await driver.applyDiff(id(`layer${index}`), base, inChunks(tar, 4096))
       })
       for (const index of numbers(8)) {
         await context.within(id(`layer${index}`), (root) => {
@@ -354,7 +363,9 @@ export const concurrency: readonly ConformanceCase[] = casesOf(
       }
       await applying
       for (const layer of slowly) {
-        await context.within(layer, (root) => assert.deepEqual(readdirSync(root).toSorted(), ['f', 'first', 'last']))
+        await context.within(layer, (root) =>
+          assert.deepEqual(readdirSync(root).toSorted(), ['f', 'first', 'last']),
+        )
       }
     },
   },
