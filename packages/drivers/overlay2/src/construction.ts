@@ -2,8 +2,8 @@
  * Making and deleting layers so that a process may die anywhere in between.
  *
  * A layer is made under a scratch name and gets its id by one rename: a directory that is called by an id is whole.
- * Its short link follows after; who dies before that leaves a layer that mounts and can be removed, and the link is
- * made up for when a child needs it. Deleting is the same backwards: one rename, and the layer is gone.
+ * Its short link, which the scratch directory names too, is there just before, and who reaps the one removes the
+ * other. Deleting is the same backwards: one rename, and the layer is gone.
  */
 import { existsSync } from 'node:fs'
 import { chmod, mkdir, open, writeFile } from 'node:fs/promises'
@@ -39,14 +39,7 @@ export async function makeLayer(construction: Construction, workers: TreeWorkers
   // Said before the parent is marked; taking the name says it for certain.
   if (existsSync(layerPaths(home, id).directory)) throw alreadyThere(id)
   const lower = parent === undefined ? [] : await lowerOf(construction, parent)
-  const link = randomLink()
-  await makeDirectoryOf(construction, { link, lower }, workers)
-  try {
-    await ensureLink(home, id, link)
-  } catch (error) {
-    for (const hidden of hideLayer(home, id)) await discardLayer(home, hidden, workers)
-    throw error
-  }
+  await makeDirectoryOf(construction, { link: randomLink(), lower }, workers)
 }
 
 async function makeDirectoryOf(
@@ -60,9 +53,12 @@ async function makeDirectoryOf(
     if (parent !== undefined) inheritRoot(layerPaths(home, parent).diff, pathsIn(scratch.path).diff)
     signal?.throwIfAborted()
     if (parent !== undefined) await markCommitted(home, parent)
+    // Before the name: made after it, the link of a layer that is removed meanwhile would stay for ever.
+    await ensureLink(home, id, record.link)
     takeName(scratch.path, home, id)
   } catch (error) {
     // What cannot be removed now is reaped when the home is opened again; the first error says more.
+    await removeLink(home, record.link).catch(() => undefined)
     await workers.remove(scratch.path).catch(() => undefined)
     throw error
   }
