@@ -46,7 +46,7 @@ function linkTarget(link: string): string {
 }
 
 /** Loop devices whose file is in a directory; `backing_file` is what losetup(8) reads too. */
-function attachedBelow(directory: string): readonly (readonly [device: string, file: string])[] {
+export function attachedBelow(directory: string): readonly (readonly [device: string, file: string])[] {
   return list('/sys/block').flatMap((name): (readonly [string, string])[] => {
     if (!name.startsWith('loop')) return []
     const file = read(`/sys/block/${name}/loop/backing_file`).trim()
@@ -55,7 +55,7 @@ function attachedBelow(directory: string): readonly (readonly [device: string, f
 }
 
 /** The children of every thread of this process, without those that only wait to be reaped. */
-function childProcesses(): readonly string[] {
+export function childProcesses(): readonly string[] {
   return list('/proc/self/task')
     .flatMap((thread) => read(`/proc/self/task/${thread}/children`).split(' '))
     .filter((pid) => pid !== '' && !/^State:\tZ/m.test(read(`/proc/${pid}/status`)))
