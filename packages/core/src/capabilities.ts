@@ -11,8 +11,8 @@ export interface Capabilities {
   readonly diff: { readonly native: true } | { readonly native: false; readonly reason: string }
   /**
    * What happens when something of a lower layer is first written to. With `file` it is copied then, which programs
-   * can see: its other hard links keep the old content, what had it open for reading goes on reading the old one,
-   * and rename(2) of a directory of a lower layer fails with EXDEV.
+   * can see: its other hard links keep the old content, what had it mapped into memory (before Linux 4.19: open for
+   * reading) goes on seeing the old one, and rename(2) of a directory of a lower layer may fail with EXDEV.
    */
   readonly copyUp: 'none' | 'file'
   /** How deep a stack can be mounted, the layer itself included; `Infinity` where the driver sets no bound. */
