@@ -13,6 +13,8 @@ export interface Mutant {
   readonly breaks?: (intact: ReferenceDriver) => Partial<Driver>
   /** Members that take the place of the definition's. */
   readonly redefines?: (definition: DriverDefinition) => Partial<DriverDefinition>
+  /** What other processes of a case import, broken in the same way; without it they cannot run. */
+  readonly module?: URL
 }
 
 /** The definition of a mutant. */

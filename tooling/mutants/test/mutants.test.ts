@@ -24,7 +24,7 @@ describe.skipIf(missing !== undefined)(`mutants (${missing ?? 'as root'})`, () =
     describe(`it ${mutant.does}`, () => {
       test.each(mutant.caughtBy)('is caught by %s', async (id) => {
         const { outcome } = await runCase(
-          subjectOf(definitionOf(mutant), { module: moduleOf(mutant) }),
+          subjectOf(definitionOf(mutant), { module: mutant.module ?? moduleOf(mutant) }),
           caseOf(id),
         )
         expect(outcome).toBe('failed')

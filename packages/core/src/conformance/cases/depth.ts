@@ -137,8 +137,7 @@ export const depth: readonly ConformanceCase[] = casesOf(
       const top = await tower(driver, ids, (root, index) => writeFileSync(`${root}/f${index}`, String(index)))
       await within(top, (root) => {
         assert.equal(readdirSync(root).length, ids.length)
-        for (const index of ids.keys())
-          assert.equal(readFileSync(`${root}/f${index}`, 'utf8'), String(index))
+        for (const index of ids.keys()) assert.equal(readFileSync(`${root}/f${index}`, 'utf8'), String(index))
       })
     },
   },
@@ -153,7 +152,11 @@ export const depth: readonly ConformanceCase[] = casesOf(
       const before = kept(context)
       const details = { id: 'too-deep', depth: limit + 1, limit }
       for (const make of ['create', 'createReadWrite'] as const) {
-        await assert.rejects(driver[make](id('too-deep'), { parent }), { code: 'GD_MAX_DEPTH', details }, make)
+        await assert.rejects(
+          driver[make](id('too-deep'), { parent }),
+          { code: 'GD_MAX_DEPTH', details },
+          make,
+        )
         assert.equal(await driver.exists(id('too-deep')), false)
         assert.deepEqual(kept(context), before)
       }
@@ -161,7 +164,8 @@ export const depth: readonly ConformanceCase[] = casesOf(
   },
   {
     name: 'deepest-usable',
-    title: 'the deepest layer that can be made can be mounted and written to, even after it was refused a child',
+    title:
+      'the deepest layer that can be made can be mounted and written to, even after it was refused a child',
     needs: isReachable,
     async run(context) {
       const { driver, id } = context
@@ -176,7 +180,8 @@ export const depth: readonly ConformanceCase[] = casesOf(
   {
     name: 'width-is-not-depth',
     title: 'only what is below a layer counts to its depth, not its siblings or what was removed',
-    needs: ({ maxDepth }) => (maxDepth > 130 ? 'more layers than a stack may have are too many here' : undefined),
+    needs: ({ maxDepth }) =>
+      maxDepth > 130 ? 'more layers than a stack may have are too many here' : undefined,
     async run(context) {
       const { driver, id } = context
       await driver.create(id('base'))
@@ -208,13 +213,21 @@ export const depth: readonly ConformanceCase[] = casesOf(
   },
   {
     name: 'own-version',
-    title: 'of a file that every layer rewrites, each layer shows its own version',
+    title: 'of a file that some layers rewrite, each layer shows its own version or the nearest below',
     async run(context) {
       const { driver, within } = context
       const ids = names(context, depthFor(driver, 24))
-      await tower(driver, ids, (root, index) => writeFileSync(`${root}/f`, `version ${index}`))
+      await tower(driver, ids, (root, index) => {
+        writeFileSync(`${root}/every`, String(index))
+        if (index % 2 === 0) writeFileSync(`${root}/second`, String(index))
+        if (index % 3 === 0) writeFileSync(`${root}/third`, String(index))
+      })
       for (const [index, id] of ids.entries()) {
-        await within(id, (root) => assert.equal(readFileSync(`${root}/f`, 'utf8'), `version ${index}`, id))
+        await within(id, (root) => {
+          const shown = ['every', 'second', 'third'].map((name) => readFileSync(`${root}/${name}`, 'utf8'))
+          const expected = [1, 2, 3].map((interval) => String(index - (index % interval)))
+          assert.deepEqual(shown, expected, id)
+        })
       }
     },
   },

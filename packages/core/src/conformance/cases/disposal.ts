@@ -168,7 +168,8 @@ export const disposal: readonly ConformanceCase[] = casesOf(
     title: 'a process that used a driver and disposed it ends by itself',
     async run(context) {
       const { module, options, name } = context.subject
-      if (module === undefined) throw new CannotRun('needs the module of the driver, for another process', [name])
+      if (module === undefined)
+        throw new CannotRun('needs the module of the driver, for another process', [name])
       const root = context.scratch('another')
       const args = ['--input-type=module', '--eval', program, module, root, JSON.stringify(options)]
       assert.equal(await command(process.execPath, args), 'disposed\n')
