@@ -66,7 +66,7 @@ export const errorsMutants: readonly Mutant[] = [
     }),
   },
   {
-    does: 'makes the root anew where an id is taken',
+    does: 'makes a layer anew where its id is taken',
     caughtBy: ['errors/existing-layer'],
     breaks: (intact) => ({
       async create(id, options) {
@@ -95,9 +95,9 @@ export const errorsMutants: readonly Mutant[] = [
   {
     does: 'says no without a remedy',
     caughtBy: ['errors/probe-read-only'],
-    redefines: ({ probe }) => ({
+    redefines: (intact) => ({
       async probe(host) {
-        const answer = await probe(host)
+        const answer = await intact.probe(host)
         return answer.supported ? answer : { supported: false, code: answer.code, reason: answer.reason }
       },
     }),
@@ -105,31 +105,31 @@ export const errorsMutants: readonly Mutant[] = [
   {
     does: 'does not ask its probe when it is opened',
     caughtBy: ['errors/open-read-only'],
-    redefines: ({ open }) => ({
+    redefines: (intact) => ({
       async open(host) {
         mkdirSync(host.home, { recursive: true })
-        return open(host)
+        return intact.open(host)
       },
     }),
   },
   {
     does: 'throws where the root is a file',
     caughtBy: ['errors/probe-file'],
-    redefines: ({ probe }) => ({
+    redefines: (intact) => ({
       async probe(host) {
         if (statSync(path.dirname(host.root), { throwIfNoEntry: false })?.isFile() === true)
           throw new Error('ENOTDIR')
-        return probe(host)
+        return intact.probe(host)
       },
     }),
   },
   {
     does: 'makes its home to see whether it can',
     caughtBy: ['errors/probe-leaves-nothing'],
-    redefines: ({ probe }) => ({
+    redefines: (intact) => ({
       async probe(host) {
         mkdirSync(host.home, { recursive: true })
-        return probe(host)
+        return intact.probe(host)
       },
     }),
   },

@@ -8,7 +8,7 @@ import type { CaseContext } from '../context.ts'
 import { contentBytes, directory, file, type Recipe } from '../recipe/step.ts'
 import { entryBlocks, inChunks, rawTar } from '../tar/raw-tar.ts'
 import { collect } from '../tar/read-tar.ts'
-import { listing } from './applied-layer.ts'
+import { listing } from '../tree/listing.ts'
 
 class Cancelled extends Error {
   override readonly name = 'Cancelled'

@@ -1,11 +1,13 @@
-/** Layers that are made from hand-made tars, and what they then show. */
+/** Layers that are made from hand-made tars, and what must come of them. */
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import type { Capabilities } from '../../capabilities.ts'
+import type { TarStream } from '../../driver.ts'
 import { type ErrorCode, isGraphDriverError } from '../../error.ts'
 import type { LayerId } from '../../id.ts'
 import type { CaseContext } from '../context.ts'
+import { directory, file, type Recipe } from '../recipe/step.ts'
 import { inChunks, type RawEntry, rawTar } from '../tar/raw-tar.ts'
-import { bytePath, readTree, type TreeFile } from '../tree/tree.ts'
+import { listing } from '../tree/listing.ts'
 
 /** Creates a layer and applies a tar of these entries to it. */
 export async function appliedLayer(
@@ -21,7 +23,7 @@ export async function appliedLayer(
 }
 
 /** For assert.rejects: an error of ours that names this entry. */
-export function names(
+export function namesEntry(
   entry: string | undefined,
   ...codes: readonly ErrorCode[]
 ): (error: unknown) => boolean {
@@ -32,42 +34,57 @@ export function names(
   }
 }
 
-/** Longer content is told by its length. */
-const textLimit = 64
+/** What a case needs whose tar names owners. */
+export const anyOwner = ({ ownership }: Capabilities): string | undefined =>
+  ownership === 'any' ? undefined : 'files cannot belong to anybody here'
 
-function textOf(root: string, name: string, { size }: TreeFile): string {
-  return size > textLimit ? `${size} bytes` : JSON.stringify(readFileSync(bytePath(root, name), 'latin1'))
+/** Two blocks of zeros. */
+export const endMarker: Buffer = Buffer.alloc(1024)
+
+/** Applies a stream to a base layer and to a child, and compares what it makes of both. */
+export async function makes(
+  context: CaseContext,
+  stream: () => TarStream,
+  expected: readonly string[],
+): Promise<void> {
+  const { driver, id, within } = context
+  await driver.create(id('alone'))
+  await driver.applyDiff(id('alone'), undefined, stream())
+  assert.deepEqual(await within(id('alone'), listing), expected)
+  const lower = await context.layer('lower', undefined, [file('~lower', 'l')])
+  await driver.create(id('upper'), { parent: lower })
+  await driver.applyDiff(id('upper'), lower, stream())
+  assert.deepEqual(await within(id('upper'), listing), [...expected, '~lower "l"'])
 }
 
-function lineOf(root: string, name: string, file: TreeFile): string {
-  if (file.firstName !== name && file.type !== 'directory') return `${name} = ${file.firstName}`
-  switch (file.type) {
-    case 'directory':
-      return `${name}/`
-    case 'file':
-      return `${name} ${textOf(root, name, file)}`
-    case 'symlink':
-      return `${name} -> ${file.target ?? ''}`
-    case 'character device':
-    case 'block device':
-      return `${name} ${file.type} ${file.device ?? ''}`
-    case 'fifo':
-    case 'socket':
-      return `${name} ${file.type}`
-  }
+/** The same with the tar of these entries. */
+export function makesOf(
+  context: CaseContext,
+  entries: readonly RawEntry[],
+  expected: readonly string[],
+): Promise<void> {
+  return makes(context, () => inChunks(rawTar(...entries)), expected)
 }
 
-/**
- * A tree in one line per name, in byte order: `d/`, `d/f "content"`, `l -> target`, and `b = a` for a second name of
- * the same inode. Names are one character per byte.
- */
-export async function listing(root: string): Promise<readonly string[]> {
-  const tree = await readTree(root)
-  return [...tree].filter(([name]) => name !== '').map(([name, file]) => lineOf(root, name, file))
+/** A layer with a recipe, a child with a tar, and what the child then shows; the parent must be as it was. */
+export async function upon(
+  context: CaseContext,
+  recipe: Recipe,
+  entries: readonly RawEntry[],
+  expected: readonly string[],
+): Promise<LayerId> {
+  const lower = await context.layer('lower', undefined, recipe)
+  const before = await context.within(lower, listing)
+  const upper = await appliedLayer(context, 'upper', lower, ...entries)
+  assert.deepEqual(await context.within(upper, listing), expected)
+  assert.deepEqual(await context.within(lower, listing), before, 'the parent')
+  return upper
 }
 
-/** Mode and owner of one file: `4755 1:2`. */
-export async function dress(root: string, name: string): Promise<string> {
-  const file = (await readTree(root)).get(name)
-  return file === undefined ? 'nothing' : `${file.mode.toString(8).padStart(4, '0')} ${file.owner}`
-}
+/** A directory that has something in it, and deeper. */
+export const treeWithContent: Recipe = [
+  directory('x'),
+  file('x/old', 'old'),
+  directory('x/deep'),
+  file('x/deep/f'),
+]

@@ -16,7 +16,7 @@ import { directory, file, type Recipe, symlink } from '../recipe/step.ts'
 import { inChunks, type RawEntry, rawTar } from '../tar/raw-tar.ts'
 import { compareTrees } from '../tree/comparison.ts'
 import { bytePath, readTree } from '../tree/tree.ts'
-import { listing } from './applied-layer.ts'
+import { listing } from '../tree/listing.ts'
 
 /** How a tar would get at what is not its own. */
 interface Way {

@@ -6,8 +6,9 @@ import type { CaseBody } from '../case.ts'
 import type { CaseContext } from '../context.ts'
 import { contentBytes, directory, file, type Recipe, symlink } from '../recipe/step.ts'
 import { entryBlocks, inChunks, type RawEntry, rawTar } from '../tar/raw-tar.ts'
-import { appliedLayer, listing, names } from './applied-layer.ts'
-import { patched } from './patched-header.ts'
+import { listing } from '../tree/listing.ts'
+import { appliedLayer, namesEntry } from './applied-layer.ts'
+import { patched } from '../tar/patched-header.ts'
 
 interface Damage {
   readonly name: string
@@ -38,7 +39,7 @@ function damage({ name, title, bytes, entry, code = 'GD_ARCHIVE_INVALID', ...res
       const before = await within(lower, listing)
       const upper = id('upper')
       await driver.create(upper, { parent: lower })
-      await assert.rejects(driver.applyDiff(upper, lower, inChunks(bytes())), names(entry, code))
+      await assert.rejects(driver.applyDiff(upper, lower, inChunks(bytes())), namesEntry(entry, code))
       assert.deepEqual(await within(lower, listing), before, 'the parent')
       await driver.remove(upper)
       await isFresh(context, before)

@@ -25,7 +25,7 @@ import type { VolumeRequest } from '../lab.ts'
 import { contentBytes, directory, file } from '../recipe/step.ts'
 import { inChunks, type RawEntry, rawTar } from '../tar/raw-tar.ts'
 import { collect } from '../tar/read-tar.ts'
-import { listing } from './applied-layer.ts'
+import { listing } from '../tree/listing.ts'
 
 const mib = 1024 * 1024
 

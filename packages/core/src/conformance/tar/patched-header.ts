@@ -1,4 +1,4 @@
-import { entryBlocks, type RawEntry } from '../tar/raw-tar.ts'
+import { entryBlocks, type RawEntry } from './raw-tar.ts'
 
 /** The blocks of an entry without PAX records, with other bytes at a place in its header and the checksum of those. */
 export function patched(entry: RawEntry, at: number, bytes: Buffer): Buffer {
