@@ -6,12 +6,22 @@
  * `.graphdriver-<purpose>-<random>`.
  */
 import { randomBytes } from 'node:crypto'
-import { chmodSync, closeSync, fstatSync, lstatSync, mkdirSync, readdirSync, renameSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+} from 'node:fs'
 import path from 'node:path'
 import { O } from './abi.ts'
 import { AT_FDCWD } from './constants.ts'
 import { isSystemError } from './error.ts'
 import { flock } from './file.ts'
+import { unmountTree } from './mount.ts'
 import { openat } from './open.ts'
 import { lstatx } from './stat.ts'
 
@@ -38,19 +48,55 @@ export function makeScratch(parent: string, purpose: string, mode: number): Scra
 }
 
 /**
- * Renames a directory to a scratch name beside it, so that it is gone from its place at once.
+ * Renames a directory that is to be deleted to a scratch name beside it, so that it is gone from its place at once.
  *
  * @returns `undefined` when there was none, or when a reaper was faster and deletes it
  */
 export function moveToScratch(directory: string, purpose: string): Scratch | undefined {
   const target = freshName(path.dirname(directory), purpose)
   try {
-    renameSync(directory, target)
+    renameDying(directory, target)
   } catch (error) {
     if (isSystemError(error, 'ENOENT', 'ENOTDIR')) return undefined
     throw error
   }
   return lock(target)
+}
+
+/**
+ * A full btrfs has no space for a rename, but keeps some in reserve for deleting files. What is to go anyway gives up
+ * files until there is space; otherwise nobody could make any.
+ */
+function renameDying(directory: string, target: string): void {
+  if (renames(directory, target)) return
+  // Nothing may be deleted through a mount: what is mounted there is somebody else's.
+  unmountTree(directory)
+  for (const file of filesBelow(Buffer.from(directory))) {
+    rmSync(file, { force: true })
+    if (renames(directory, target)) return
+  }
+  renameSync(directory, target)
+}
+
+/** @returns false when there is no space for it */
+function renames(directory: string, target: string): boolean {
+  try {
+    renameSync(directory, target)
+    return true
+  } catch (error) {
+    if (isSystemError(error, 'ENOSPC', 'EDQUOT')) return false
+    throw error
+  }
+}
+
+const slash = Buffer.from('/')
+
+/** All that is no directory, the deepest first: what a driver keeps about a layer lies at the top. */
+function* filesBelow(directory: Buffer): Generator<Buffer> {
+  const entries = readdirSync(directory, { encoding: 'buffer', withFileTypes: true })
+  const pathOf = ({ name }: { readonly name: Buffer }): Buffer => Buffer.concat([directory, slash, name])
+  for (const entry of entries) if (entry.isDirectory()) yield* filesBelow(pathOf(entry))
+  for (const entry of entries) if (!entry.isDirectory()) yield pathOf(entry)
 }
 
 /**
