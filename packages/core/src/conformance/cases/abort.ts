@@ -242,7 +242,7 @@ const others: readonly CaseBody[] = [
       await using mount = await driver.get(id('upper'), { signal })
       controller.abort(new Cancelled('too late'))
       await turn()
-      assert.deepEqual(await listing(mount.path), ['f "f"', 'g "g"'])
+      assert.deepEqual(listing(mount.path), ['f "f"', 'g "g"'])
       assert.deepEqual(await within(id('upper'), listing), ['f "f"', 'g "g"'])
     },
   },
@@ -267,7 +267,7 @@ const others: readonly CaseBody[] = [
       ])
       assert.equal(one.status === 'rejected' && one.reason === reason, true)
       assert.equal(two.status, 'fulfilled')
-      await within(id('two'), async (root) => assert.equal((await listing(root)).length, 10))
+      await within(id('two'), async (root) => assert.equal(listing(root).length, 10))
     },
   },
   ...Object.entries(reasons).map(([words, value], index): CaseBody => ({

@@ -97,8 +97,8 @@ export const formats: readonly CaseBody[] = [
       await context.driver.create(context.id('made'))
       await context.driver.applyDiff(context.id('made'), undefined, inChunks(bytes))
       await context.within(context.id('made'), async (root) => {
-        assert.deepEqual(await listing(root), ['f "content"'])
-        assert.equal(await dress(root, 'f'), '0644 3000000:4000000')
+        assert.deepEqual(listing(root), ['f "content"'])
+        assert.equal(dress(root, 'f'), '0644 3000000:4000000')
         assert.equal(Math.floor(lstatSync(`${root}/f`).mtimeMs / 1000), 1_000_000_000)
       })
     },
@@ -123,7 +123,7 @@ export const formats: readonly CaseBody[] = [
       const bytes = Buffer.concat([patched({ name: 'f', data: 'content' }, 108, fields), endMarker])
       await makes(context, () => inChunks(bytes), ['f "content"'])
       await context.within(context.id('alone'), async (root) => {
-        assert.equal(await dress(root, 'f'), '0644 3000000:4000000')
+        assert.equal(dress(root, 'f'), '0644 3000000:4000000')
         assert.equal(lstatSync(`${root}/f`).mtimeMs, 1e12)
       })
     },

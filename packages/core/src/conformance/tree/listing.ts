@@ -1,6 +1,6 @@
 /** What a tree shows, in lines that a case can write down. */
 import { readFileSync } from 'node:fs'
-import { bytePath, readTree, type TreeFile } from './tree.ts'
+import { bytePath, type TreeFile, walkTree } from './tree.ts'
 
 /** Longer content is told by its length. */
 const textLimit = 64
@@ -31,13 +31,12 @@ function lineOf(root: string, name: string, file: TreeFile): string {
  * A tree in one line per name, in byte order: `d/`, `d/f "content"`, `l -> target`, and `b = a` for a second name of
  * the same inode. Names are one character per byte.
  */
-export async function listing(root: string): Promise<readonly string[]> {
-  const tree = await readTree(root)
-  return [...tree].filter(([name]) => name !== '').map(([name, file]) => lineOf(root, name, file))
+export function listing(root: string): readonly string[] {
+  return [...walkTree(root)].filter(([name]) => name !== '').map(([name, file]) => lineOf(root, name, file))
 }
 
 /** Mode and owner of one file: `4755 1:2`. */
-export async function dress(root: string, name: string): Promise<string> {
-  const file = (await readTree(root)).get(name)
+export function dress(root: string, name: string): string {
+  const file = walkTree(root).get(name)
   return file === undefined ? 'nothing' : `${file.mode.toString(8).padStart(4, '0')} ${file.owner}`
 }

@@ -70,7 +70,11 @@ function deviceOf(rdev: bigint): string {
 
 /** Reads a tree without following links. The walk is synchronous: nothing else may change it meanwhile. */
 export async function readTree(root: string): Promise<Tree> {
-  const xattrs = await readXattrs(root)
+  return walkTree(root, await readXattrs(root))
+}
+
+/** The same without starting a program for the extended attributes. */
+export function walkTree(root: string, xattrs: ReadonlyMap<string, Xattrs> = new Map()): Tree {
   const names = ['', ...namesBelow(root, '')].toSorted((a, b) => (a < b ? -1 : 1))
   const firstNames = new Map<string, string>()
   return new Map(
