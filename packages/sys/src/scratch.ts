@@ -6,24 +6,18 @@
  * `.graphdriver-<purpose>-<random>`.
  */
 import { randomBytes } from 'node:crypto'
-import {
-  chmodSync,
-  closeSync,
-  fstatSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-} from 'node:fs'
+import { chmodSync, closeSync, fstatSync, lstatSync, mkdirSync, readdirSync, renameSync } from 'node:fs'
 import path from 'node:path'
 import { O } from './abi.ts'
-import { AT_FDCWD } from './constants.ts'
+import { AT_FDCWD, DT } from './constants.ts'
+import { readDirectory } from './directory.ts'
 import { isSystemError } from './error.ts'
 import { flock } from './file.ts'
 import { unmountTree } from './mount.ts'
+import type { Path } from './libc.ts'
 import { openat } from './open.ts'
 import { lstatx } from './stat.ts'
+import { unlinkat } from './tree.ts'
 
 /** A directory under lock. Disposing it drops the lock; whoever holds it also removes or renames it. */
 export interface Scratch extends Disposable {
@@ -71,11 +65,8 @@ function renameDying(directory: string, target: string): void {
   if (renames(directory, target)) return
   // Nothing may be deleted through a mount: what is mounted there is somebody else's.
   unmountTree(directory)
-  for (const file of filesBelow(Buffer.from(directory))) {
-    rmSync(file, { force: true })
-    if (renames(directory, target)) return
-  }
-  renameSync(directory, target)
+  const gone = deleteUntil(openDirectory(AT_FDCWD, directory), () => renames(directory, target))
+  if (!gone) renameSync(directory, target)
 }
 
 /** @returns false when there is no space for it */
@@ -89,14 +80,31 @@ function renames(directory: string, target: string): boolean {
   }
 }
 
-const slash = Buffer.from('/')
+function openDirectory(dirfd: number, name: Path): number {
+  return openat(dirfd, name, O.RDONLY | O.DIRECTORY | O.NOFOLLOW)
+}
 
-/** All that is no directory, the deepest first: what a driver keeps about a layer lies at the top. */
-function* filesBelow(directory: Buffer): Generator<Buffer> {
-  const entries = readdirSync(directory, { encoding: 'buffer', withFileTypes: true })
-  const pathOf = ({ name }: { readonly name: Buffer }): Buffer => Buffer.concat([directory, slash, name])
-  for (const entry of entries) if (entry.isDirectory()) yield* filesBelow(pathOf(entry))
-  for (const entry of entries) if (!entry.isDirectory()) yield pathOf(entry)
+/**
+ * Deletes files, the deepest first, since what a driver keeps about a layer lies at the top. By descriptors: a process
+ * that still has a directory of the layer open must not lead this elsewhere with a symlink.
+ *
+ * @param fd an open directory, which is closed
+ * @returns whether `enough` said so
+ */
+function deleteUntil(fd: number, enough: () => boolean): boolean {
+  try {
+    const entries = readDirectory(fd)
+    for (const { name, type } of entries) {
+      if (type === DT.DIR && deleteUntil(openDirectory(fd, name), enough)) return true
+    }
+    return entries.some(({ name, type }) => {
+      if (type === DT.DIR) return false
+      unlinkat(fd, name)
+      return enough()
+    })
+  } finally {
+    closeSync(fd)
+  }
 }
 
 /**

@@ -13,7 +13,7 @@ export interface Mutant {
   readonly breaks?: (intact: ReferenceDriver) => Partial<Driver>
   /** Members that take the place of the definition's. */
   readonly redefines?: (definition: DriverDefinition) => Partial<DriverDefinition>
-  /** What other processes of a case import, broken in the same way; without it they cannot run. */
+  /** What other processes of a case import, where it is not this mutant itself. */
   readonly module?: URL
 }
 
