@@ -29,7 +29,8 @@ export interface CopyOptions extends CallOptions {
  * Everything that walks a tree, done by synchronous calls in threads of its own, so that the caller's thread is never
  * kept waiting, and no promise is made per file.
  *
- * Threads start with the first calls, are used again, and do not keep the process alive. Every call can be aborted:
+ * Threads start with the first calls, are used again, also by the next `TreeWorkers` of the process, and do not keep
+ * it alive. Every call can be aborted:
  * it rejects with the signal's reason when the thread has stopped, and what it was making is incomplete.
  */
 export class TreeWorkers implements AsyncDisposable {

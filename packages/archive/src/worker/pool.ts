@@ -1,4 +1,5 @@
 import { GraphDriverError } from '@graphdriver/core'
+import { giveSpare, takeSpare } from './spare-threads.ts'
 import { WorkerThread } from './worker-thread.ts'
 
 interface Waiter {
@@ -7,7 +8,8 @@ interface Waiter {
 }
 
 /**
- * Threads that are started when first needed, kept for the next job, and replaced when they die.
+ * Threads that are started when first needed, kept for the next job, replaced when they die, and left to other pools
+ * in the end.
  *
  * The limit is for jobs that end by themselves. A job that moves a stream waits for its caller, who may wait for
  * another job meanwhile: were it to count, a few of them could bar all others, and each other, for ever.
@@ -73,7 +75,7 @@ export class ThreadPool implements AsyncDisposable {
 
   async #dismiss(thread: WorkerThread): Promise<void> {
     this.#streaming.add(thread)
-    await thread.terminate()
+    await giveSpare(thread, this.#entry)
     this.#streaming.delete(thread)
     this.#threads.delete(thread)
   }
@@ -83,11 +85,11 @@ export class ThreadPool implements AsyncDisposable {
     if (this.#closed) throw closed()
   }
 
-  /** Aborts what runs, waits until it has stopped, and ends the threads. */
+  /** Aborts what runs, waits until it has stopped, and lets the threads go. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true
     for (const waiter of this.#waiters.splice(0)) waiter.reject(closed())
-    await Promise.all([...this.#threads].map(stop))
+    await Promise.all([...this.#threads].map((thread) => this.#stop(thread)))
     this.#threads.clear()
     this.#streaming.clear()
     this.#idle.length = 0
@@ -102,9 +104,16 @@ export class ThreadPool implements AsyncDisposable {
   }
 
   #start(): WorkerThread {
-    const thread = new WorkerThread(this.#entry)
+    const thread = takeSpare(this.#entry) ?? new WorkerThread(this.#entry)
     this.#threads.add(thread)
     return thread
+  }
+
+  /** A thread is let go only between jobs: what it has open would stay open in this process. */
+  async #stop(thread: WorkerThread): Promise<void> {
+    thread.abort(closed())
+    await thread.idle()
+    await giveSpare(thread, this.#entry)
   }
 
   async #wait(signal: AbortSignal | undefined): Promise<WorkerThread> {
@@ -124,13 +133,6 @@ export class ThreadPool implements AsyncDisposable {
       signal?.removeEventListener('abort', leave)
     }
   }
-}
-
-/** A thread is ended only between jobs: what it has open would stay open in this process. */
-async function stop(thread: WorkerThread): Promise<void> {
-  thread.abort(closed())
-  await thread.idle()
-  await thread.terminate()
 }
 
 function closed(): GraphDriverError {
