@@ -46,7 +46,7 @@ export interface CopyResult {
 
 /**
  * Copies what is in `source`, and the attributes of `source` itself, into the existing directory `target`. Files
- * hard-linked within the source are so in the copy; sockets become pipes; devices are left out in a user namespace.
+ * hard-linked within the source are so in the copy; devices are left out in a user namespace.
  */
 export function copyTree(source: Path, target: Path, options: CopyOptions, check: () => void): CopyResult {
   using from = Descriptor.ofDirectory(source)
@@ -126,7 +126,7 @@ class TreeCopier {
         break
       case S.IFIFO:
       case S.IFSOCK:
-        mknodat(target, name, S.IFIFO | 0o600, 0)
+        mknodat(target, name, (stat.mode & S.IFMT) | 0o600, 0)
         break
       default:
         if (!this.#devices) return
