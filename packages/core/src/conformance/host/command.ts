@@ -4,16 +4,18 @@ import { execFile, execFileSync } from 'node:child_process'
 export interface CommandOptions {
   readonly cwd?: string | undefined
   readonly signal?: AbortSignal | undefined
+  /** `latin1` for one character per byte, where what is printed need not be UTF-8; `utf8` by default. */
+  readonly encoding?: 'utf8' | 'latin1' | undefined
 }
 
 function settings(options: CommandOptions): {
   readonly env: NodeJS.ProcessEnv
   readonly maxBuffer: number
-  readonly encoding: 'utf8'
+  readonly encoding: 'utf8' | 'latin1'
   readonly cwd?: string
 } {
   const env = { ...process.env, LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive' }
-  const standard = { env, maxBuffer: 256 * 1024 * 1024, encoding: 'utf8' } as const
+  const standard = { env, maxBuffer: 256 * 1024 * 1024, encoding: options.encoding ?? 'utf8' }
   return options.cwd === undefined ? standard : { ...standard, cwd: options.cwd }
 }
 

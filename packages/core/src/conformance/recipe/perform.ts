@@ -37,6 +37,12 @@ function hash(text: string): number {
   return state
 }
 
+/** Node takes a negative number for "now", but not a date. */
+function setTime(target: string, seconds: number): void {
+  const time = seconds < 0 ? new Date(seconds * 1000) : seconds
+  lutimesSync(target, time, time)
+}
+
 class Performance {
   readonly #root: string
   readonly #layer: number
@@ -111,7 +117,7 @@ class Performance {
       if (lstatSync(target, { throwIfNoEntry: false }) === undefined) continue
       const spread = hash(touched) % 100_000
       const time = this.#fixed.get(touched) ?? 1_000_000_000 + this.#layer * 100_000 + spread + 0.123456789
-      lutimesSync(target, time, time)
+      setTime(target, time)
     }
   }
 
@@ -128,7 +134,7 @@ class Performance {
     if (wanted !== undefined) chmodSync(target, wanted)
     if (mtime === undefined) return
     this.#fixed.set(relative, mtime)
-    lutimesSync(target, mtime, mtime)
+    setTime(target, mtime)
   }
 
   async #rename(from: string, to: string): Promise<void> {

@@ -10,7 +10,7 @@ export type Xattrs = Readonly<Record<string, string>>
 /** A label belongs to the host's policy, not to the tree. */
 const hosts = 'security.selinux'
 
-/** getfattr prints bytes outside of printable ASCII, and the backslash, as octal. */
+/** getfattr prints the backslash and line ends as octal, and all other bytes as they are. */
 function unquote(name: string): string {
   return name.replaceAll(/\\(\d{3})/g, (_, octal: string) => String.fromCodePoint(parseInt(octal, 8)))
 }
@@ -36,7 +36,7 @@ export async function readXattrs(root: string): Promise<ReadonlyMap<string, Xatt
   const printed = await command(
     program,
     ['--recursive', '--physical', '--no-dereference', '--dump', '--match=-', '--encoding=hex', '.'],
-    { cwd: root },
+    { cwd: root, encoding: 'latin1' },
   )
   return new Map(
     printed
