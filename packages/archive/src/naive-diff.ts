@@ -25,7 +25,7 @@ export function naiveDiff(proto: ProtoDriver, workers: TreeWorkers): DiffDriver 
     async applyDiff(id, _parent, tar, { signal } = {}) {
       await using layer = await proto.get(id, { signal })
       const applied = await workers.apply(layer.path, tar, { whiteouts: 'remove', signal })
-      return applied.tarBytes
+      return applied.contentBytes
     },
 
     async diffSize(id, parent, { signal } = {}) {
