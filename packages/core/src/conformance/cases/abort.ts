@@ -1,12 +1,13 @@
 /** Calls whose signal is aborted: they reject with its reason, and leave nothing that remove would not clear. */
 import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
-import type { CallOptions, Driver, TarStream } from '../../driver.ts'
+import type { CallOptions, TarStream } from '../../driver.ts'
 import type { LayerId } from '../../id.ts'
 import { casesOf, type CaseBody, type ConformanceCase } from '../case.ts'
 import type { CaseContext } from '../context.ts'
 import { contentBytes, directory, file, type Recipe } from '../recipe/step.ts'
 import { entryBlocks, inChunks, rawTar } from '../tar/raw-tar.ts'
+import { idsOf } from '../listing.ts'
 import { collect } from '../tar/read-tar.ts'
 import { listing } from '../tree/listing.ts'
 
@@ -41,10 +42,6 @@ async function prepared(context: CaseContext): Promise<void> {
   const base = await context.layer('base', undefined, [directory('d'), file('d/f')])
   await context.layer('layer', base, [file('g')])
   await context.layer('empty', base)
-}
-
-async function idsOf(driver: Driver): Promise<readonly LayerId[]> {
-  return (await Array.fromAsync(driver.layers())).toSorted()
 }
 
 const alreadyAborted: readonly CaseBody[] = Object.entries(calls).map(([method, call]) => ({

@@ -1,6 +1,5 @@
 /** Layers that are made from hand-made tars, and what must come of them. */
 import assert from 'node:assert/strict'
-import type { Capabilities } from '../../capabilities.ts'
 import type { TarStream } from '../../driver.ts'
 import { type ErrorCode, isGraphDriverError } from '../../error.ts'
 import type { LayerId } from '../../id.ts'
@@ -35,9 +34,6 @@ export function namesEntry(
 }
 
 /** What a case needs whose tar names owners. */
-export const anyOwner = ({ ownership }: Capabilities): string | undefined =>
-  ownership === 'any' ? undefined : 'files cannot belong to anybody here'
-
 /** Two blocks of zeros. */
 export const endMarker: Buffer = Buffer.alloc(1024)
 

@@ -16,6 +16,7 @@ import { directory, file, type Recipe, symlink } from '../recipe/step.ts'
 import { inChunks, type RawEntry, rawTar } from '../tar/raw-tar.ts'
 import { bytePath, walkTree } from '../tree/tree.ts'
 import { listing } from '../tree/listing.ts'
+import { deviceNodes } from './needs.ts'
 
 /** How a tar would get at what is not its own. */
 interface Way {
@@ -150,7 +151,7 @@ function loopholes(type: '1' | '2', kind: string, words: string): readonly CaseB
 
 const device = {
   requires: [{ root: true }],
-  needs: ({ deviceNodes }: Capabilities) => (deviceNodes ? undefined : 'device nodes cannot be made here'),
+  needs: deviceNodes,
 } as const satisfies Partial<Breakout>
 
 const names: readonly Breakout[] = [

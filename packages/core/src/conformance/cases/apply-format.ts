@@ -5,7 +5,8 @@ import type { CaseBody } from '../case.ts'
 import { patched } from '../tar/patched-header.ts'
 import { entryBlocks, inChunks, type RawEntry } from '../tar/raw-tar.ts'
 import { dress, listing } from '../tree/listing.ts'
-import { anyOwner, appliedLayer, endMarker, makes, makesOf } from './applied-layer.ts'
+import { appliedLayer, endMarker, makes, makesOf } from './applied-layer.ts'
+import { anyOwner } from './needs.ts'
 
 export const formats: readonly CaseBody[] = [
   {

@@ -9,10 +9,10 @@ import {
   allXattrs,
   anyOwner,
   attrCommands,
-  capabilityXattr,
+  securityXattrs,
   fineDifferences,
   netRawCapability,
-} from '../needs.ts'
+} from './needs.ts'
 import { changeManyFiles, manyFiles } from '../recipe/many-files.ts'
 import { mixedBase, mixedChange } from '../recipe/mixed.ts'
 import {
@@ -155,7 +155,7 @@ const reports: readonly Report[] = [
   {
     name: 'capability',
     title: 'a capability that a file was given is a modification',
-    needs: capabilityXattr,
+    needs: securityXattrs,
     requires: attrCommands,
     change: [xattr('d/f', 'security.capability', netRawCapability)],
     expected: ['C /d', 'C /d/f'],

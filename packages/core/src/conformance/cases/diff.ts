@@ -9,10 +9,10 @@ import {
   allXattrs,
   anyOwner,
   attrCommands,
-  capabilityXattr,
+  securityXattrs,
   fineDifferences,
   netRawCapability,
-} from '../needs.ts'
+} from './needs.ts'
 import { manyFiles, rewrittenFiles } from '../recipe/many-files.ts'
 import { mixedBase, mixedChange } from '../recipe/mixed.ts'
 import {
@@ -466,7 +466,7 @@ const touches: readonly Touch[] = [
   {
     name: 'capability-only',
     title: 'a file capability that was given brings the file with it',
-    needs: capabilityXattr,
+    needs: securityXattrs,
     requires: attrCommands,
     change: [xattr('d/f', 'security.capability', netRawCapability)],
     entry: 'd/f',

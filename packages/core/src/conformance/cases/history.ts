@@ -15,14 +15,13 @@ import {
   writeFileSync,
 } from 'node:fs'
 import path from 'node:path'
-import type { Capabilities } from '../../capabilities.ts'
 import type { Driver, TarStream } from '../../driver.ts'
 import type { LayerId } from '../../id.ts'
 import { type CaseBody, casesOf, type ConformanceCase } from '../case.ts'
 import type { CaseContext } from '../context.ts'
 import { command } from '../host/command.ts'
 import { hold } from '../host/holder.ts'
-import { namesBelow } from '../host/names-below.ts'
+import { namesBelow } from '../listing.ts'
 import type { Requirement } from '../host/requirement.ts'
 import { CannotRun } from '../lab.ts'
 import {
@@ -42,10 +41,7 @@ import {
 } from '../recipe/step.ts'
 import { inChunks, rawTar } from '../tar/raw-tar.ts'
 import { collect, readTar } from '../tar/read-tar.ts'
-
-function ownsAnything({ ownership }: Capabilities): string | undefined {
-  return ownership === 'any' ? undefined : 'files cannot belong to anybody here'
-}
+import { anyOwner, attrCommands, netRawCapability } from './needs.ts'
 
 /**
  * Does the recipes in a stack of layers, then carries each layer's diff over to a second stack, as build, commit and
@@ -83,7 +79,7 @@ const histories: readonly History[] = [
     name: 'owner-of-recreated-directory',
     title: 'a directory that was given away, removed and made again belongs to whom it was made for last',
     seen: 'docker#27298, containerd DirectoryPermissionOnCommit',
-    needs: ownsAnything,
+    needs: anyOwner,
     recipes: [
       [directory('d', { uid: 1, gid: 1, mode: 0o700 }), file('d/f', 'f', { uid: 1 })],
       [attributes('d', { uid: 2, gid: 3 }), attributes('d/f', { uid: 2 })],
@@ -156,11 +152,11 @@ const histories: readonly History[] = [
     title: 'set-id bits and file capabilities survive a copy into an upper layer and a commit',
     seen: 'moby#42655, moby#43876',
     needs: ({ xattrs }) => (xattrs === 'none' ? 'attributes are not kept here' : undefined),
-    requires: [{ root: true }, { command: 'setfattr', package: 'attr' }],
+    requires: attrCommands,
     recipes: [
       [
         file('ping', 'program', { mode: 0o755 }),
-        xattr('ping', 'security.capability', '0x0100000200200000000000000000000000000000'),
+        xattr('ping', 'security.capability', netRawCapability),
         file('sudo', 'program', { mode: 0o4755 }),
         file('wall', 'program', { mode: 0o2755 }),
       ],
@@ -622,7 +618,7 @@ export const history: readonly ConformanceCase[] = casesOf(
     name: 'commit',
     title: 'a container’s layer that is committed gives an image layer equal to it',
     seen: 'moby layer store MountAndRegister: docker commit',
-    needs: ownsAnything,
+    needs: anyOwner,
     async run(context) {
       const { driver } = context
       const below: Recipe = [

@@ -64,8 +64,8 @@ async function callAll(context: CaseContext, driver: Driver = context.driver): P
 }
 
 /** The kernel itself may take a file away: overlayfs clears its work directory with the next mount. */
-async function newNames({ home }: Driver, before: readonly string[]): Promise<readonly string[]> {
-  return (await namesBelow(home)).filter((name) => !before.includes(name))
+function newNames({ home }: Driver, before: readonly string[]): readonly string[] {
+  return namesBelow(home).filter((name) => !before.includes(name))
 }
 
 /** How many entries a directory of /proc has. */
@@ -141,13 +141,13 @@ export const leaks: readonly ConformanceCase[] = casesOf(
     title: 'when all layers are removed the home has the files that it had before the first',
     async run(context) {
       const { driver } = context
-      const before = await namesBelow(driver.home)
+      const before = namesBelow(driver.home)
       await callAll(context)
-      assert.deepEqual(await namesBelow(driver.home), before)
+      assert.deepEqual(namesBelow(driver.home), before)
       const [base, top] = await stacked(context)
       const copy = await context.transplant('copy', base, top, base)
       for (const id of [copy, top, base]) await driver.remove(id)
-      assert.deepEqual(await namesBelow(driver.home), before)
+      assert.deepEqual(namesBelow(driver.home), before)
     },
   },
   {
@@ -156,7 +156,7 @@ export const leaks: readonly ConformanceCase[] = casesOf(
     async run(context) {
       const { driver, id } = context
       const [base, top] = await stacked(context)
-      const before = await namesBelow(driver.home)
+      const before = namesBelow(driver.home)
       const refusals = [
         () => driver.create(id('new'), { parent: id('unknown') }),
         () => driver.createReadWrite(id('new'), { parent: id('unknown') }),
@@ -167,7 +167,7 @@ export const leaks: readonly ConformanceCase[] = casesOf(
       ]
       for (const refused of refusals) {
         await assert.rejects(refused)
-        assert.deepEqual(await namesBelow(driver.home), before, String(refused))
+        assert.deepEqual(namesBelow(driver.home), before, String(refused))
       }
     },
   },
@@ -181,7 +181,7 @@ export const leaks: readonly ConformanceCase[] = casesOf(
       // Whatever a driver writes down once, such as that the layer below has had a child.
       await driver.create(target, { parent: base })
       await driver.remove(target)
-      const before = await namesBelow(driver.home)
+      const before = namesBelow(driver.home)
       const whole = rawTar(
         { name: 'new/' },
         { name: 'new/f', data: Buffer.alloc(50_000, 1) },
@@ -193,7 +193,7 @@ export const leaks: readonly ConformanceCase[] = casesOf(
         await assert.rejects(driver.applyDiff(target, base, inChunks(tar)))
         assertNothingHeld(context, 'after the refusal')
         await driver.remove(target)
-        assert.deepEqual(await namesBelow(driver.home), before)
+        assert.deepEqual(namesBelow(driver.home), before)
       }
       await context.shows(base, below)
     },
@@ -204,7 +204,7 @@ export const leaks: readonly ConformanceCase[] = casesOf(
     async run(context) {
       const { driver } = context
       const [base, top] = await stacked(context)
-      const before = await namesBelow(driver.home)
+      const before = namesBelow(driver.home)
       const pairs = [
         [base, undefined],
         [top, base],
@@ -219,7 +219,7 @@ export const leaks: readonly ConformanceCase[] = casesOf(
       }
       await driver.status()
       await idsOf(driver)
-      assert.deepEqual(await newNames(driver, before), [])
+      assert.deepEqual(newNames(driver, before), [])
     },
   },
   {
@@ -261,7 +261,7 @@ export const leaks: readonly ConformanceCase[] = casesOf(
     async run(context) {
       const { driver, id } = context
       const [, top] = await stacked(context)
-      const before = await namesBelow(driver.home)
+      const before = namesBelow(driver.home)
       await assert.rejects(driver.get(id('unknown')), { code: 'GD_LAYER_NOT_FOUND' })
       await assert.rejects(driver.get(top, { signal: AbortSignal.abort() }))
       const controller = new AbortController()
@@ -271,7 +271,7 @@ export const leaks: readonly ConformanceCase[] = casesOf(
       const [end] = await Promise.allSettled([getting])
       if (end.status === 'fulfilled') await end.value[Symbol.asyncDispose]()
       assertNothingHeld(context, 'after the refusals')
-      assert.deepEqual(await newNames(driver, before), [])
+      assert.deepEqual(newNames(driver, before), [])
     },
   },
   {

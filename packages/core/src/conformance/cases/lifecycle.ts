@@ -2,13 +2,10 @@
 import assert from 'node:assert/strict'
 import { chmodSync, lchownSync, lstatSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { casesOf, type ConformanceCase } from '../case.ts'
-import type { CaseContext } from '../context.ts'
+import { idsOf } from '../listing.ts'
 import { append, attributes, directory, file, remove } from '../recipe/step.ts'
 import type { LayerId } from '../../id.ts'
-
-async function idsOf({ driver }: CaseContext): Promise<readonly LayerId[]> {
-  return (await Array.fromAsync(driver.layers())).toSorted()
-}
+import { anyOwner } from './needs.ts'
 
 /** Runs something under a umask that would take everything from others. */
 async function underUmask<T>(action: () => Promise<T>): Promise<T> {
@@ -66,7 +63,7 @@ export const lifecycle: readonly ConformanceCase[] = casesOf(
     name: 'attributes-kept',
     title: 'special modes, owners and content of a layer are there when it is mounted again',
     seen: 'moby graphtest CreateBase',
-    needs: ({ ownership }) => (ownership === 'any' ? undefined : 'files cannot belong to anybody here'),
+    needs: anyOwner,
     async run(context) {
       const recipe = [
         directory('a subdir', { mode: 0o1705, uid: 1, gid: 2 }),
@@ -102,7 +99,7 @@ export const lifecycle: readonly ConformanceCase[] = casesOf(
     name: 'root-mode-inherited',
     title: 'the mode and owner of the root directory go down to children and grandchildren',
     seen: 'containers/storage CreateSnap, second generation',
-    needs: ({ ownership }) => (ownership === 'any' ? undefined : 'files cannot belong to anybody here'),
+    needs: anyOwner,
     async run(context) {
       const base = await context.layer('base')
       await context.within(base, (root) => {
@@ -185,7 +182,7 @@ export const lifecycle: readonly ConformanceCase[] = casesOf(
       const layer = await context.layer('layer', undefined, [directory('d'), file('d/f')])
       await driver.remove(layer)
       assert.equal(await driver.exists(layer), false)
-      assert.deepEqual(await idsOf(context), [])
+      assert.deepEqual(await idsOf(context.driver), [])
       await assert.rejects(driver.get(layer), { code: 'GD_LAYER_NOT_FOUND' })
     },
   },
@@ -223,7 +220,7 @@ export const lifecycle: readonly ConformanceCase[] = casesOf(
       await context.within(child, () => undefined)
       await driver.remove(child)
       await driver.remove(base)
-      assert.deepEqual(await idsOf(context), [])
+      assert.deepEqual(await idsOf(context.driver), [])
     },
   },
   {
@@ -248,13 +245,13 @@ export const lifecycle: readonly ConformanceCase[] = casesOf(
     seen: 'containers/storage ListLayers',
     async run(context) {
       const { driver, id } = context
-      assert.deepEqual(await idsOf(context), [])
+      assert.deepEqual(await idsOf(context.driver), [])
       await context.layer('a')
       await context.layer('b', id('a'), [file('f')])
       await context.writable('c', id('b'))
       await context.layer('d')
       await driver.remove(id('d'))
-      assert.deepEqual(await idsOf(context), ['a', 'b', 'c'])
+      assert.deepEqual(await idsOf(context.driver), ['a', 'b', 'c'])
     },
   },
   {
@@ -271,7 +268,7 @@ export const lifecycle: readonly ConformanceCase[] = casesOf(
         await driver.remove(layer)
       }
       assert.deepEqual(seen.toSorted(), names.toSorted())
-      assert.deepEqual(await idsOf(context), [])
+      assert.deepEqual(await idsOf(context.driver), [])
     },
   },
   {
@@ -285,10 +282,10 @@ export const lifecycle: readonly ConformanceCase[] = casesOf(
       await context.within(longest, (root) => writeFileSync(`${root}/f`, ''))
       await driver.create(child, { parent: longest })
       await context.within(child, (root) => assert.deepEqual(readdirSync(root), ['f']))
-      assert.deepEqual(await idsOf(context), [longest, child].toSorted())
+      assert.deepEqual(await idsOf(context.driver), [longest, child].toSorted())
       await driver.remove(child)
       await driver.remove(longest)
-      assert.deepEqual(await idsOf(context), [])
+      assert.deepEqual(await idsOf(context.driver), [])
     },
   },
   {

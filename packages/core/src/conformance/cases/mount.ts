@@ -45,6 +45,7 @@ import {
   rename,
   symlink,
 } from '../recipe/step.ts'
+import { anyOwner } from './needs.ts'
 
 /** A layer that has all of this from its parent, and nothing of its own. */
 async function childOf(context: CaseContext, ...recipe: Recipe): Promise<LayerId> {
@@ -128,9 +129,6 @@ function alteration({ before, change, ...body }: Alteration): CaseBody {
     },
   }
 }
-
-const anyOwner: CaseBody['needs'] = ({ ownership }) =>
-  ownership === 'any' ? undefined : 'files cannot belong to anybody here'
 
 /** Three levels of directories, and a file in the lowest. */
 const levels: Recipe = [directory('a'), directory('a/b'), directory('a/b/c'), file('a/b/c/f')]

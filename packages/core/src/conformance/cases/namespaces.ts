@@ -14,13 +14,12 @@ import {
   writeFileSync,
 } from 'node:fs'
 import path from 'node:path'
-import type { Capabilities } from '../../capabilities.ts'
 import { isGraphDriverError } from '../../error.ts'
 import { casesOf, type ConformanceCase } from '../case.ts'
 import type { CaseContext } from '../context.ts'
 import { hold, type Holder } from '../host/holder.ts'
 import { mountsBelow } from '../host/mount-table.ts'
-import { namesBelow } from '../host/names-below.ts'
+import { namesBelow } from '../listing.ts'
 import { asOrdinaryUser, ordinaryUser } from '../host/ordinary-user.ts'
 import { command } from '../host/command.ts'
 import { findCommand, type Requirement } from '../host/requirement.ts'
@@ -28,10 +27,7 @@ import { CannotRun } from '../lab.ts'
 import { device, directory, file, type Recipe, remove, symlink } from '../recipe/step.ts'
 import { inChunks, rawTar } from '../tar/raw-tar.ts'
 import { readTree } from '../tree/tree.ts'
-
-function ownsAnything({ ownership }: Capabilities): string | undefined {
-  return ownership === 'any' ? undefined : 'files cannot belong to anybody here'
-}
+import { anyOwner, deviceNodes } from './needs.ts'
 
 const otherNamespace: readonly Requirement[] = [{ root: true }, { command: 'unshare', package: 'util-linux' }]
 
@@ -124,7 +120,7 @@ export const namespaces: readonly ConformanceCase[] = casesOf(
   {
     name: 'any-owner',
     title: 'files may belong to any user and group, in a layer, in its child and in its diff',
-    needs: ownsAnything,
+    needs: anyOwner,
     async run(context) {
       const base = await context.layer('base', undefined, owned)
       await context.shows(base, owned)
@@ -136,7 +132,7 @@ export const namespaces: readonly ConformanceCase[] = casesOf(
     name: 'owner-changed',
     title: 'a child may give files of its parent to any user, and its diff says so',
     seen: 'docker#20240, docker#24913, docker#28391',
-    needs: ownsAnything,
+    needs: anyOwner,
     async run(context) {
       const changed: Recipe = owners.map((id) => ({
         do: 'attributes',
@@ -173,7 +169,7 @@ export const namespaces: readonly ConformanceCase[] = casesOf(
   {
     name: 'device-works',
     title: 'a device node in a layer is the device',
-    needs: ({ deviceNodes }) => (deviceNodes ? undefined : 'device nodes cannot be made here'),
+    needs: deviceNodes,
     requires: [{ root: true }, { command: 'mknod', package: 'coreutils' }],
     async run(context) {
       await control(context, 'nodev', readNull)
@@ -253,13 +249,13 @@ export const namespaces: readonly ConformanceCase[] = casesOf(
       const base = await context.layer('base', undefined, [file('f')])
       // A driver may note in a layer that it has had a child.
       await driver.remove(await context.layer('first', base))
-      const before = namesBelow(driver.home).toSorted()
+      const before = namesBelow(driver.home)
       const layer = await context.writable('layer', base)
       await driver.get(layer)
       await holdMounts(context)
       await driver.remove(layer)
       assert.equal(await driver.exists(layer), false)
-      assert.deepEqual(namesBelow(driver.home).toSorted(), before)
+      assert.deepEqual(namesBelow(driver.home), before)
     },
   },
   {
@@ -323,7 +319,7 @@ export const namespaces: readonly ConformanceCase[] = casesOf(
   {
     name: 'ordinary-user-runs',
     title: 'an ordinary user inside of a mounted layer can run a program of it',
-    needs: ownsAnything,
+    needs: anyOwner,
     requires: ordinaryUser,
     async run(context) {
       await control(context, 'noexec', runScript)
@@ -335,7 +331,7 @@ export const namespaces: readonly ConformanceCase[] = casesOf(
   {
     name: 'set-user-id-works',
     title: 'a set-user-ID program inside of a mounted layer runs as its owner',
-    needs: ownsAnything,
+    needs: anyOwner,
     requires: [...ordinaryUser, { command: 'id', package: 'coreutils' }],
     async run(context) {
       await control(context, 'nosuid', runSetUserId)
@@ -382,7 +378,7 @@ export const namespaces: readonly ConformanceCase[] = casesOf(
   {
     name: 'device-kept',
     title: 'a device node of a layer keeps its number and owner in a child and in a diff',
-    needs: ({ deviceNodes }) => (deviceNodes ? undefined : 'device nodes cannot be made here'),
+    needs: deviceNodes,
     requires: [{ root: true }, { command: 'mknod', package: 'coreutils' }],
     async run(context) {
       const recipe: Recipe = [

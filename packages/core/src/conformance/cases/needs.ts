@@ -1,5 +1,6 @@
-/** Why a case says nothing of a driver: reasons that several areas give. */
+/** What several areas need of a driver and its host, in the words of the reports. */
 import type { Capabilities } from '../../capabilities.ts'
+import type { Requirement } from '../host/requirement.ts'
 
 type Needs = (capabilities: Capabilities) => string | undefined
 
@@ -10,10 +11,25 @@ export const deviceNodes: Needs = (capabilities) =>
   capabilities.deviceNodes ? undefined : 'device nodes cannot be made here'
 
 export const allXattrs: Needs = ({ xattrs }) =>
-  xattrs === 'all' ? undefined : 'a layer does not keep all extended attributes here'
+  xattrs === 'all' ? undefined : 'layers do not keep all extended attributes here'
 
+/** File capabilities are an attribute too, and the one that even a driver without others should keep. */
 export const securityXattrs: Needs = ({ xattrs }) =>
-  xattrs === 'none' ? 'a layer keeps no extended attributes here' : undefined
+  xattrs === 'none' ? 'layers keep no extended attributes here' : undefined
 
 export const nanosecondTimes: Needs = ({ timestamps }) =>
-  timestamps === 'nanoseconds' ? undefined : 'a layer keeps times to the second here'
+  timestamps === 'nanoseconds' ? undefined : 'layers keep times to the second here'
+
+/** A driver that compares times sees only as much as they say. */
+export const fineDifferences: Needs = ({ timestamps, diff }) =>
+  timestamps === 'nanoseconds' || diff.native ? undefined : 'whole trees are compared by whole seconds'
+
+/** Recipes set attributes with the one program, and trees are read with the other. */
+export const attrCommands: readonly Requirement[] = [
+  { root: true },
+  { command: 'setfattr', package: 'attr' },
+  { command: 'getfattr', package: 'attr' },
+]
+
+/** cap_net_raw+ep, in the second revision of the kernel's format. */
+export const netRawCapability = '0x0100000200200000000000000000000000000000'

@@ -18,7 +18,7 @@ import { isGraphDriverError } from '../../error.ts'
 import type { LayerId } from '../../id.ts'
 import { casesOf, type ConformanceCase } from '../case.ts'
 import type { CaseContext } from '../context.ts'
-import { namesBelow } from '../host/names-below.ts'
+import { namesBelow } from '../listing.ts'
 import { asOrdinaryUser, ordinaryId, ordinaryUser } from '../host/ordinary-user.ts'
 import { perform } from '../recipe/perform.ts'
 import { directory, file, type Recipe, remove } from '../recipe/step.ts'
@@ -281,12 +281,12 @@ export const quota: readonly ConformanceCase[] = casesOf(
       const base = await context.layer('base', undefined, [file('f')])
       // A driver may note in a layer that it has had a child.
       await driver.remove(await context.layer('first', base))
-      const before = namesBelow(driver.home).toSorted()
+      const before = namesBelow(driver.home)
       const layer = await sized(context, 'layer', size, base)
       await using mount = await driver.get(layer)
       fill(mount.path)
       await driver.remove(layer)
-      assert.deepEqual(namesBelow(driver.home).toSorted(), before)
+      assert.deepEqual(namesBelow(driver.home), before)
     },
   },
 )

@@ -60,7 +60,7 @@ async function removeAll(driver: Driver): Promise<void> {
 }
 
 async function survivesKill(context: CaseContext, steps: number): Promise<void> {
-  const before = await namesBelow(context.driver.home)
+  const before = namesBelow(context.driver.home)
   const told = await killedAfter(context, 'layers', steps)
   const next = await context.reopen()
   const removing = about(told, 'step remove')
@@ -76,7 +76,7 @@ async function survivesKill(context: CaseContext, steps: number): Promise<void> 
   await removeAll(next)
   assert.deepEqual(await idsOf(next), [])
   assert.deepEqual(mountsBelow(context.root), [])
-  assert.deepEqual(await namesBelow(next.home), before)
+  assert.deepEqual(namesBelow(next.home), before)
 }
 
 const kills: readonly CaseBody[] = [1, 2, 3, 5, 8, 13].map((steps) => ({
@@ -311,13 +311,13 @@ export const restart: readonly ConformanceCase[] = casesOf(
       // Whatever a driver writes down once, such as that the layer below has had a child.
       const target = await created(driver, id('target'), base)
       await driver.remove(target)
-      const before = await namesBelow(driver.home)
+      const before = namesBelow(driver.home)
       await killedAfter(context, 'apply', 50)
       const next = await context.reopen()
       await shows(context, next, base, below)
       await next.remove(target)
       assert.deepEqual(await idsOf(next), [base])
-      assert.deepEqual(await namesBelow(driver.home), before)
+      assert.deepEqual(namesBelow(driver.home), before)
       await next.applyDiff(await created(next, target, base), base, asynchronous(appliedTar()))
       await using mount = await next.get(target)
       assert.equal(readdirSync(mount.path).length, appliedFiles + 2)
@@ -334,7 +334,7 @@ export const restart: readonly ConformanceCase[] = casesOf(
       const base = await context.layer('base', undefined, below)
       const target = await created(driver, id('target'), base)
       await driver.remove(target)
-      const before = await namesBelow(driver.home)
+      const before = namesBelow(driver.home)
       const many = Array.from({ length: 300 }, (_, index) => file(`d/file${index}`))
       await context.layer('target', base, many)
       await killedAfter(context, 'remove', 1)
@@ -342,7 +342,7 @@ export const restart: readonly ConformanceCase[] = casesOf(
       await next.remove(target)
       assert.equal(await next.exists(target), false)
       assert.deepEqual(await idsOf(next), [base])
-      assert.deepEqual(await namesBelow(driver.home), before)
+      assert.deepEqual(namesBelow(driver.home), before)
       await shows(context, next, base, below)
     },
   },
