@@ -39,4 +39,4 @@ export {
 } from './tree/comparison.ts'
 export { expectedChanges, expectedSize } from './tree/expected-changes.ts'
 export { bytePath, type FileType, readTree, type Tree, type TreeFile } from './tree/tree.ts'
-export { readXattrs, type Xattrs } from './tree/xattr.ts'
+export { readXattrs, type Xattrs, type XattrTree } from './tree/xattr.ts'

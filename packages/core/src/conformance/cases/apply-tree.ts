@@ -191,7 +191,7 @@ export const trees: readonly CaseBody[] = [
         pax: { 'SCHILY.xattr.security.capability': capability },
       }
       const made = await appliedLayer(context, 'made', await context.layer('lower'), entry)
-      const found = await context.within(made, readXattrs)
+      const [found] = await context.within(made, (root) => readXattrs(root))
       assert.equal(found.get('ping')?.['security.capability'], `0x${capability.toString('hex')}`)
     },
   },

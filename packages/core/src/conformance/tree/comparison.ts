@@ -1,5 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs'
-import { type Tree, type TreeFile, bytePath, readTree } from './tree.ts'
+import { type Tree, type TreeFile, bytePath, walkTree } from './tree.ts'
+import { readXattrs } from './xattr.ts'
 
 export type Aspect =
   | 'existence'
@@ -73,11 +74,14 @@ function* compareFiles(
   }
 }
 
-/** Reads both files beside each other; undefined when they are equal, else the offset of the first difference. */
-function firstDifference(expected: Buffer, found: Buffer): number | undefined {
+const chunk = 1 << 20
+
+/** Reads both files, of `size` bytes, beside each other; the offset of the first difference, if there is one. */
+function firstDifference(expected: Buffer, found: Buffer, size: number): number | undefined {
   const left = openSync(expected, 'r')
   const right = openSync(found, 'r')
-  const [a, b] = [Buffer.allocUnsafe(1 << 20), Buffer.allocUnsafe(1 << 20)]
+  const length = Math.max(1, Math.min(size, chunk))
+  const [a, b] = [Buffer.allocUnsafe(length), Buffer.allocUnsafe(length)]
   try {
     for (let offset = 0; ;) {
       const [read, other] = [readSync(left, a), readSync(right, b)]
@@ -110,7 +114,7 @@ function* differences(
     }
     yield* compareFiles(path, [left, right], options)
     if (left.type !== 'file' || right.type !== 'file' || left.size !== right.size) continue
-    const offset = firstDifference(bytePath(roots[0], name), bytePath(roots[1], name))
+    const offset = firstDifference(bytePath(roots[0], name), bytePath(roots[1], name), Number(left.size))
     if (offset === undefined) continue
     yield { path, aspect: 'content', expected: 'equal bytes', found: `another byte at offset ${offset}` }
   }
@@ -133,8 +137,9 @@ export async function compareTrees(
   options: ComparisonOptions = {},
 ): Promise<readonly string[]> {
   const exceptions = options.exceptions ?? []
-  const [left, right] = [await readTree(expected), await readTree(found)]
-  return [...differences([expected, found], [left, right], options)]
+  const xattrs = await readXattrs(expected, found)
+  const trees = [walkTree(expected, xattrs[0]), walkTree(found, xattrs[1])] as const
+  return [...differences([expected, found], trees, options)]
     .filter(
       ({ aspect, path }) =>
         !exceptions.some((exception) => exception.aspect === aspect && exception.path?.test(path) !== false),

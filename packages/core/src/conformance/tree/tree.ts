@@ -4,7 +4,7 @@
  * Names in a layer may be any bytes, so paths are kept one character per byte (latin1), which sorts as bytes too.
  */
 import { type BigIntStats, type Dirent, lstatSync, readdirSync, readlinkSync } from 'node:fs'
-import { type Xattrs, readXattrs } from './xattr.ts'
+import { readXattrs, type Xattrs, type XattrTree } from './xattr.ts'
 
 export type FileType =
   | 'directory'
@@ -70,11 +70,12 @@ function deviceOf(rdev: bigint): string {
 
 /** Reads a tree without following links. The walk is synchronous: nothing else may change it meanwhile. */
 export async function readTree(root: string): Promise<Tree> {
-  return walkTree(root, await readXattrs(root))
+  const [xattrs] = await readXattrs(root)
+  return walkTree(root, xattrs)
 }
 
 /** The same without starting a program for the extended attributes. */
-export function walkTree(root: string, xattrs: ReadonlyMap<string, Xattrs> = new Map()): Tree {
+export function walkTree(root: string, xattrs: XattrTree = new Map()): Tree {
   const names = ['', ...namesBelow(root, '')].toSorted((a, b) => (a < b ? -1 : 1))
   const firstNames = new Map<string, string>()
   return new Map(

@@ -23,25 +23,40 @@ function parseBlock(block: string): readonly [path: string, xattrs: Xattrs] {
   })
   const own = attributes.filter(([name]) => name !== hosts)
   const path = unquote(heading.slice('# file: '.length))
-  return [path === '.' ? '' : path, Object.fromEntries(own.toSorted(([a], [b]) => (a < b ? -1 : 1)))]
+  return [path, Object.fromEntries(own.toSorted(([a], [b]) => (a < b ? -1 : 1)))]
 }
 
-/**
- * By path relative to the root, one character per byte; files without attributes are absent. Nothing where the host
- * has no getfattr: cases about attributes require it.
- */
-export async function readXattrs(root: string): Promise<ReadonlyMap<string, Xattrs>> {
-  const program = findCommand('getfattr')
-  if (program === undefined) return new Map()
-  const printed = await command(
-    program,
-    ['--recursive', '--physical', '--no-dereference', '--dump', '--match=-', '--encoding=hex', '.'],
-    { cwd: root, encoding: 'latin1' },
-  )
+/** The entries of one root, by path relative to it. */
+function below(root: string, entries: readonly (readonly [path: string, xattrs: Xattrs])[]): XattrTree {
+  const prefix = Buffer.from(root).toString('latin1')
   return new Map(
-    printed
-      .split('\n\n')
-      .filter((block) => block.startsWith('# file: '))
-      .map((block) => parseBlock(block.trimEnd())),
+    entries.flatMap(([path, xattrs]) => {
+      if (path === prefix) return [['', xattrs]]
+      return path.startsWith(`${prefix}/`) ? [[path.slice(prefix.length + 1), xattrs]] : []
+    }),
   )
+}
+
+/** By path relative to the root, one character per byte; files without attributes are absent. */
+export type XattrTree = ReadonlyMap<string, Xattrs>
+
+/**
+ * The attributes of several trees, in one run of the program. Nothing where the host has no getfattr: cases about
+ * attributes require it.
+ *
+ * @param roots absolute, and none in another
+ */
+export async function readXattrs<Roots extends readonly string[]>(
+  ...roots: Roots
+): Promise<{ readonly [K in keyof Roots]: XattrTree }>
+export async function readXattrs(...roots: readonly string[]): Promise<readonly XattrTree[]> {
+  const program = findCommand('getfattr')
+  if (program === undefined) return roots.map(() => new Map())
+  const flags = ['--recursive', '--physical', '--no-dereference', '--dump', '--match=-', '--encoding=hex']
+  const printed = await command(program, [...flags, '--absolute-names', ...roots], { encoding: 'latin1' })
+  const entries = printed
+    .split('\n\n')
+    .filter((block) => block.startsWith('# file: '))
+    .map((block) => parseBlock(block.trimEnd()))
+  return roots.map((root) => below(root, entries))
 }
