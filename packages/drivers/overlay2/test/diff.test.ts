@@ -62,58 +62,6 @@ const unseen = [
 ] as const
 
 describe.skipIf(skipped !== undefined)(`overlay2 diffs (${skipped ?? 'as root'})`, () => {
-  test('what was rewritten, added and deleted is applied to another child of the same parent', async () => {
-    await using place = await openOn('tmpfs')
-    const { driver } = place
-    await makeLayer(driver, 'base', undefined, (root) => {
-      for (let index = 0; index < 1000; index++) {
-        const directory = path.join(root, `directory-${Math.floor(index / 100)}`)
-        mkdirSync(directory, { recursive: true })
-        writeFileSync(path.join(directory, `file-${index}`), Buffer.alloc(64, 3))
-      }
-      writeFileSync(`${root}/file-remove.txt`, '')
-      mkdirSync(`${root}/var/lib`, { recursive: true })
-    })
-    await makeLayer(driver, 'upper', 'base', (root) => {
-      for (let index = 0; index < 1000; index++) {
-        const file = path.join(root, `directory-${Math.floor(index / 100)}`, `file-${index}`)
-        writeFileSync(file, Buffer.alloc(64, 6))
-      }
-      rmSync(`${root}/file-remove.txt`)
-      rmSync(`${root}/var/lib`, { recursive: true })
-    })
-    const size = await driver.diffSize(id('upper'), id('base'))
-    expect(size).toBe(64 * 1000)
-    const tar = driver.diff(id('upper'), id('base'))
-    expect(await applyTo(driver, 'copy', id('base'), tar)).toBe(size)
-    await using copy = await driver.get(id('copy'))
-    expect(readFileSync(`${copy.path}/directory-7/file-777`)).toEqual(Buffer.alloc(64, 6))
-    expect(existsSync(`${copy.path}/file-remove.txt`)).toBe(false)
-    expect(readdirSync(`${copy.path}/var`)).toEqual([])
-  })
-
-  test('changes are what was added, modified and deleted, with the directories above', async () => {
-    await using place = await openOn('tmpfs')
-    const { driver } = place
-    await makeLayer(driver, 'base', undefined, (root) => {
-      mkdirSync(`${root}/etc`)
-      for (const name of ['keep', 'change', 'delete']) writeFileSync(`${root}/etc/${name}`, name)
-    })
-    await makeLayer(driver, 'upper', 'base', (root) => {
-      writeFileSync(`${root}/etc/change`, 'another size')
-      writeFileSync(`${root}/etc/new`, '')
-      rmSync(`${root}/etc/delete`)
-      mkdirSync(`${root}/srv`)
-    })
-    expect(await driver.changes(id('upper'), id('base'))).toEqual([
-      { path: '/etc', kind: 'modify' },
-      { path: '/etc/change', kind: 'modify' },
-      { path: '/etc/delete', kind: 'delete' },
-      { path: '/etc/new', kind: 'add' },
-      { path: '/srv', kind: 'add' },
-    ])
-  })
-
   test('changes do not depend on the parent staying mounted, and say so when it is not', async () => {
     await using place = await openOn('tmpfs')
     const { driver } = place
@@ -151,22 +99,6 @@ describe.skipIf(skipped !== undefined)(`overlay2 diffs (${skipped ?? 'as root'})
     for await (const _ of driver.diff(id('upper'), id('base'))) seen.push(mounts())
     expect(seen).not.toEqual([])
     expect(Math.max(...seen)).toBe(0)
-  })
-
-  test('a diff over several layers finds what all of them changed', async () => {
-    await using place = await openOn('tmpfs')
-    const { driver } = place
-    await makeLayer(driver, 'a', undefined, (root) => writeFileSync(`${root}/a`, ''))
-    await makeLayer(driver, 'b', 'a', (root) => writeFileSync(`${root}/b`, ''))
-    await makeLayer(driver, 'c', 'b', (root) => rmSync(`${root}/a`))
-    expect(await driver.changes(id('c'), id('a'))).toEqual([
-      { path: '/a', kind: 'delete' },
-      { path: '/b', kind: 'add' },
-    ])
-    await applyTo(driver, 'flat', id('a'), driver.diff(id('c'), id('a')))
-    await expectEqual(driver, id('c'), id('flat'))
-    await applyTo(driver, 'whole', undefined, driver.diff(id('c'), undefined))
-    await expectEqual(driver, id('c'), id('whole'))
   })
 
   test('deletions arrive as what the kernel makes of them: devices 0:0 and the opaque mark', async () => {
