@@ -81,6 +81,7 @@ class Performance {
         return this.#rename(step.path, step.to)
       case 'remove':
         rmSync(target, { recursive: true })
+        this.#forget(step.path)
         return this.#touchParent(step.path)
       case 'append':
         appendFileSync(target, contentBytes(step.content))
@@ -110,15 +111,18 @@ class Performance {
     }
   }
 
-  /** In an order that does not matter: setting a time changes no other. */
+  /** In the order in which they were touched, which decides where two names are one inode. */
   settle(): void {
     for (const touched of this.#touched) {
       const target = this.#at(touched)
-      if (lstatSync(target, { throwIfNoEntry: false }) === undefined) continue
-      const spread = hash(touched) % 100_000
-      const time = this.#fixed.get(touched) ?? 1_000_000_000 + this.#layer * 100_000 + spread + 0.123456789
-      setTime(target, time)
+      if (lstatSync(target, { throwIfNoEntry: false }) !== undefined) this.#settle(touched)
     }
+  }
+
+  #settle(relative: string): void {
+    const spread = hash(relative) % 100_000
+    const time = this.#fixed.get(relative) ?? 1_000_000_000 + this.#layer * 100_000 + spread + 0.123456789
+    setTime(this.#at(relative), time)
   }
 
   #at(relative: string): string {
@@ -142,21 +146,46 @@ class Performance {
     if (lstatSync(source).isDirectory()) {
       await command('cp', ['--archive', '--no-target-directory', source, target])
       rmSync(source, { recursive: true })
+      this.#forget(from)
       this.#touchAll(to)
-    } else renameSync(source, target)
+    } else {
+      renameSync(source, target)
+      this.#move(from, to)
+    }
     this.#touchParent(from)
     this.#touchParent(to)
   }
 
+  /** What has gone from a path, with all below it, says nothing of what comes there later. */
+  #forget(relative: string): void {
+    for (const path of [...this.#touched, ...this.#fixed.keys()]) {
+      if (path !== relative && !path.startsWith(`${relative}/`)) continue
+      this.#touched.delete(path)
+      this.#fixed.delete(path)
+    }
+  }
+
+  /** What was touched before it was renamed is settled under its new name; anything else keeps its time. */
+  #move(from: string, to: string): void {
+    const [touched, fixed] = [this.#touched.has(from), this.#fixed.get(from)]
+    this.#forget(from)
+    this.#forget(to)
+    if (touched) this.#touched.add(to)
+    if (fixed !== undefined) this.#fixed.set(to, fixed)
+  }
+
   #touchAll(relative: string): void {
     this.#touched.add(relative)
-    for (const name of readdirSync(this.#at(relative), { recursive: true, encoding: 'utf8' })) {
+    // In an order of its own: of two names of one inode, the last settles its time.
+    for (const name of readdirSync(this.#at(relative), { recursive: true, encoding: 'utf8' }).toSorted()) {
       this.#touched.add(path.join(relative, name))
     }
   }
 
   #touch(relative: string, isNew: boolean): void {
     this.#touched.add(relative)
+    // At once too: the file may lose this name and live on under another.
+    this.#settle(relative)
     if (isNew) this.#touchParent(relative)
   }
 
