@@ -174,11 +174,14 @@ class Performance {
     if (fixed !== undefined) this.#fixed.set(to, fixed)
   }
 
+  /** In an order of its own: of two names of one inode, the last settles its time. Links are not followed. */
   #touchAll(relative: string): void {
     this.#touched.add(relative)
-    // In an order of its own: of two names of one inode, the last settles its time.
-    for (const name of readdirSync(this.#at(relative), { recursive: true, encoding: 'utf8' }).toSorted()) {
-      this.#touched.add(path.join(relative, name))
+    const entries = readdirSync(this.#at(relative), { withFileTypes: true })
+    for (const entry of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
+      const inside = path.join(relative, entry.name)
+      if (entry.isDirectory()) this.#touchAll(inside)
+      else this.#touched.add(inside)
     }
   }
 

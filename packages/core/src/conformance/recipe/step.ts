@@ -103,8 +103,14 @@ function given(wanted: Attributes | undefined): { readonly with?: Attributes } {
 /** One line a person can do again by hand. */
 export function stepText(step: Step): string {
   const { do: verb, path, ...rest } = step
-  const details = Object.entries(rest).map(([key, value]) => `${key} ${JSON.stringify(value)}`)
+  const details = Object.entries(rest).map(
+    ([key, value]) => `${key} ${withOctalModes(JSON.stringify(value))}`,
+  )
   return [verb, JSON.stringify(path), ...details].join(' ')
+}
+
+function withOctalModes(json: string): string {
+  return json.replaceAll(/"mode":(\d+)/g, (_, mode: string) => `"mode":0o${Number(mode).toString(8)}`)
 }
 
 /** The bytes of a content: the same for the same seed, and never compressible into a hole. */
