@@ -6,13 +6,13 @@ import { type Arbitrary, array, constantFrom, nat, noBias, noShrink, record } fr
 
 /** How often each verb comes up. `layer` begins the next layer. */
 const verbs = {
-  layer: 4,
+  layer: 2,
   file: 5,
   rewrite: 2,
   append: 2,
   directory: 5,
   symlink: 2,
-  link: 3,
+  link: 4,
   rename: 4,
   remove: 4,
   attributes: 4,
@@ -35,7 +35,7 @@ export interface Intent {
   readonly value: number
 }
 
-const longest = 70
+const longest = 120
 
 function isVerb(text: string): text is Verb {
   return text in verbs

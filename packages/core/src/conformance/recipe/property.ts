@@ -3,6 +3,7 @@
  *
  * - `GRAPHDRIVER_SEED`: a number, or `random`. The default never changes, so that a run can be repeated.
  * - `GRAPHDRIVER_RUNS`: how many recipes each case tries.
+ * - `GRAPHDRIVER_SHRINKS`: how often a failing recipe is tried again in shorter forms; 0 for whether it fails at all.
  * - `GRAPHDRIVER_PATH`: with the seed, the one recipe that a failure named.
  */
 import { asyncProperty, check, type RunDetails } from 'fast-check'
@@ -12,8 +13,8 @@ import { resolve, type Rules } from './resolve.ts'
 import { type Recipe, stepText } from './step.ts'
 
 const standardSeed = 20_130_313
-/** A failing recipe is tried again this many times in shorter forms: some seconds, where a run takes a tenth. */
-const mostShrinks = 250
+/** Some seconds, where a run takes a tenth. */
+const standardShrinks = 120
 
 export interface Trial {
   readonly recipes: readonly Recipe[]
@@ -34,11 +35,13 @@ export async function forRecipes(
   { rules, runs, environment = process.env }: PropertyOptions,
   holds: (trial: Trial) => Promise<void>,
 ): Promise<void> {
-  const path = environment['GRAPHDRIVER_PATH']
+  const path = environment['GRAPHDRIVER_PATH'] ?? ''
+  const isReplay = path !== ''
+  const most = numberOf('GRAPHDRIVER_SHRINKS', environment['GRAPHDRIVER_SHRINKS']) ?? standardShrinks
   let trials = 0
   let shrinks: number | undefined
   const property = asyncProperty(intents(), async (wanted) => {
-    if (shrinks !== undefined && ++shrinks > mostShrinks) return
+    if (shrinks !== undefined && ++shrinks > most) return
     try {
       await holds({ recipes: resolve(wanted, rules), name: `run${trials++}-` })
     } catch (error) {
@@ -49,7 +52,8 @@ export async function forRecipes(
   const details = await check(property, {
     seed: seedOf(environment['GRAPHDRIVER_SEED']),
     numRuns: numberOf('GRAPHDRIVER_RUNS', environment['GRAPHDRIVER_RUNS']) ?? runs,
-    ...(path === undefined || path === '' ? {} : { path, endOnFailure: true }),
+    endOnFailure: most === 0 || isReplay,
+    ...(isReplay ? { path } : {}),
   })
   if (!details.failed) return
   const { errorInstance: error } = details
@@ -78,12 +82,12 @@ export function recipesText(recipes: readonly Recipe[]): string {
 }
 
 function failureText(details: RunDetails<[readonly Intent[]]>, rules: Rules): string {
-  const { counterexample, counterexamplePath, errorInstance, numRuns, seed } = details
+  const { counterexample, counterexamplePath, errorInstance, numRuns, numShrinks, seed } = details
   const reason = errorInstance instanceof Error ? errorInstance.message : String(errorInstance)
   if (counterexample === null) return reason
   return [
     reason,
-    `found by generated recipe ${numRuns}, made as short as it would go:`,
+    `found by generated recipe ${numRuns}, then made shorter ${numShrinks} times:`,
     recipesText(resolve(counterexample[0], rules)),
     `to have it again: GRAPHDRIVER_SEED=${seed} GRAPHDRIVER_PATH=${counterexamplePath ?? ''}, and this case alone`,
   ].join('\n')

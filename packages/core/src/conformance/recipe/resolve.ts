@@ -78,6 +78,12 @@ function pick<T>(list: readonly [T, ...T[]] | readonly T[], number: number): T {
   return picked
 }
 
+/** Those that are not directly in the root, where they are wanted and there are any: much happens at the top anyway. */
+function deepOnes(paths: readonly string[], areWanted: boolean): readonly string[] {
+  const deep = areWanted ? paths.filter((path) => path.includes('/')) : []
+  return deep.length > 0 ? deep : paths
+}
+
 class Resolution {
   readonly recipes: Step[][] = [[]]
   readonly #model = new TreeModel()
@@ -145,7 +151,7 @@ class Resolution {
 
   #new({ first, value }: Intent, kind: InodeKind): readonly Step[] {
     if ((kind === 'device' || kind === 'fifo') && !this.#rules.deviceNodes) return []
-    const path = choose(this.#model.freePaths(), first)
+    const path = choose(deepOnes(this.#model.freePaths(), value % 2 === 0), first)
     return path === undefined ? [] : [this.#put(path, kind, value)]
   }
 
@@ -240,8 +246,8 @@ class Resolution {
     return [rename(from, to)]
   }
 
-  #remove({ first }: Intent): readonly Step[] {
-    const path = choose(this.#model.paths(), first)
+  #remove({ first, value }: Intent): readonly Step[] {
+    const path = choose(deepOnes(this.#model.paths(), value % 3 !== 0), first)
     if (path === undefined) return []
     this.#model.remove(path)
     return [remove(path)]
