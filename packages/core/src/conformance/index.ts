@@ -1,6 +1,7 @@
 export { type Area, areas, type CaseBody, type CaseId, casesOf, type ConformanceCase } from './case.ts'
 export { allCases } from './cases.ts'
 export { CaseContext, rootIsOwn } from './context.ts'
+export { differentialCases } from './differential.ts'
 export { examine, type ExamineOptions, subjectOf } from './examine.ts'
 export { command, type CommandOptions, commandSync } from './host/command.ts'
 export { mountsBelow } from './host/mount-table.ts'
