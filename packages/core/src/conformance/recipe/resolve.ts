@@ -255,7 +255,7 @@ class Resolution {
 
   /** Never what the file had, now or when the layer began: that would be written by some and no change to others. */
   #attributes({ first, value }: Intent): readonly Step[] {
-    const path = choose(this.#model.paths(this.#isWritable), first)
+    const path = choose([...this.#root(), ...this.#model.paths(this.#isWritable)], first)
     if (path === undefined) return []
     const inode = this.#model.at(path)
     const mtime = 1_500_000_000 + this.#serial * 10 + 0.25
@@ -306,6 +306,11 @@ class Resolution {
     return [...steps, this.#put(again, value % 2 === 0 ? 'file' : 'directory', value)]
   }
 
+  /** A layer has the attributes of its root, a diff has not. */
+  #root(): readonly string[] {
+    return this.#rules.diffable ? [] : ['']
+  }
+
   #fill(path: string, value: number): readonly Step[] {
     const free = new Set(this.#model.freePaths())
     const inside = join(path, pick(names, value))
@@ -315,12 +320,9 @@ class Resolution {
   #xattr({ first, value }: Intent): readonly Step[] {
     if (!this.#rules.xattrs) return []
     // Only these two may have attributes in `user` (xattr(7)).
-    const path = choose(
-      this.#model.paths(
-        (inode) => (inode.kind === 'file' || inode.kind === 'directory') && this.#isWritable(inode),
-      ),
-      first,
-    )
+    const isMeant = ({ kind }: Inode): boolean => kind === 'file' || kind === 'directory'
+    const inTree = this.#model.paths((inode) => isMeant(inode) && this.#isWritable(inode))
+    const path = choose([...this.#root(), ...inTree], first)
     if (path === undefined) return []
     this.#model.change(this.#model.at(path))
     return [xattr(path, pick(['user.one', 'user.two'], value), `value ${this.#serial}`)]
