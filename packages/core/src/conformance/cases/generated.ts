@@ -83,7 +83,7 @@ export const generated: readonly ConformanceCase[] = casesOf(
     name: 'trees',
     title: 'every level of any stack shows what the same deeds make of a plain directory',
     async run(context) {
-      await forStacks(context, { diffable: false, runs: 16 }, async (levels) => {
+      await forStacks(context, { diffable: false, runs: 12 }, async (levels) => {
         for (const [level, { id, oracle }] of levels.entries()) {
           await atLevel(level, () => context.within(id, (root) => context.sameTree(oracle, root)))
         }
@@ -94,7 +94,7 @@ export const generated: readonly ConformanceCase[] = casesOf(
     name: 'diffs',
     title: 'the diffs of any stack, applied to one another, make the same stack again',
     async run(context) {
-      await forStacks(context, { diffable: true, runs: 14 }, async (levels, name) => {
+      await forStacks(context, { diffable: true, runs: 12 }, async (levels, name) => {
         const times = untimed(await treesOf(levels))
         let below: LayerId | undefined
         for (const [level, { id, parent, oracle }] of levels.entries()) {
@@ -112,7 +112,7 @@ export const generated: readonly ConformanceCase[] = casesOf(
     name: 'changes',
     title: 'the changes of every level of any stack are those that two walks find',
     async run(context) {
-      await forStacks(context, { diffable: true, runs: 16 }, async (levels) => {
+      await forStacks(context, { diffable: true, runs: 12 }, async (levels) => {
         const trees = await treesOf(levels)
         for (const [level, { id, parent }] of levels.entries()) {
           const expected = expectedChanges(trees[level] ?? nothing, trees[level + 1] ?? nothing)
@@ -129,7 +129,7 @@ export const generated: readonly ConformanceCase[] = casesOf(
       'every level of any stack has the size of what it adds, and its diff has that size where it is applied',
     async run(context) {
       const { driver } = context
-      await forStacks(context, { diffable: true, runs: 14 }, async (levels, name) => {
+      await forStacks(context, { diffable: true, runs: 12 }, async (levels, name) => {
         const trees = await treesOf(levels)
         let below: LayerId | undefined
         for (const [level, { id, parent }] of levels.entries()) {
