@@ -2,7 +2,7 @@
  * What a generated recipe wants to do, before it is known what there is to do it to. Random intents mean something
  * in every tree, so that a failing list of them can be made shorter: what is left is resolved anew.
  */
-import { type Arbitrary, array, constantFrom, nat, noBias, noShrink, record } from 'fast-check'
+import { Arbitrary, array, constantFrom, nat, type Random, record, type Stream, stream, Value } from 'fast-check'
 
 /** How often each verb comes up. `layer` begins the next layer. */
 const verbs = {
@@ -41,19 +41,65 @@ function isVerb(text: string): text is Verb {
   return text in verbs
 }
 
+/** How far shrinking has come: the size of what is taken out, and where next. */
+class Progress {
+  readonly size: number
+  readonly at: number
+
+  constructor(size: number, at: number) {
+    this.size = size
+    this.at = at
+  }
+}
+
 /**
- * Lists of intents. They shrink by losing members only: a choice among paths is no simpler for being a smaller
- * number, and every attempt costs a stack of layers.
+ * Lists of intents. They shrink by losing members only: first halves, then smaller and smaller pieces, each once where
+ * it stands. A choice among paths is no simpler for being a smaller number, and every attempt costs a stack of layers.
  */
+class IntentLists extends Arbitrary<readonly Intent[]> {
+  readonly #lists: Arbitrary<Intent[]>
+
+  constructor(intent: Arbitrary<Intent>) {
+    super()
+    this.#lists = array(intent, { minLength: 1, maxLength: longest, size: 'max' })
+  }
+
+  override generate(random: Random): Value<readonly Intent[]> {
+    // Without bias to short lists and small numbers, which mean nothing here.
+    return new Value(this.#lists.generate(random, undefined).value, undefined)
+  }
+
+  override canShrinkWithoutContext(_: unknown): _ is readonly Intent[] {
+    return false
+  }
+
+  override shrink(list: readonly Intent[], context: unknown): Stream<Value<readonly Intent[]>> {
+    return stream(shorter(list, context instanceof Progress ? context : new Progress(half(list.length), 0)))
+  }
+}
+
+function half(length: number): number {
+  return Math.ceil(length / 2)
+}
+
+/** A piece that could be taken out is followed by what then stands in its place. */
+function* shorter(
+  list: readonly Intent[],
+  progress: Progress,
+): Generator<Value<readonly Intent[]>, void, undefined> {
+  let { at } = progress
+  for (let { size } = progress; size > 0; size = size === 1 ? 0 : half(size)) {
+    for (; at < list.length; at += size) {
+      yield new Value(list.toSpliced(at, size), new Progress(size, at))
+    }
+    at = 0
+  }
+}
+
 export function intents(): Arbitrary<readonly Intent[]> {
   const choices = Object.entries(verbs).flatMap(([verb, often]) =>
     isVerb(verb) ? Array.from({ length: often }, () => verb) : [],
   )
-  const intent = record({
-    verb: constantFrom(...choices),
-    first: nat(999),
-    second: nat(999),
-    value: nat(999),
-  })
-  return noBias(array(noShrink(intent), { minLength: 1, maxLength: longest, size: 'max' }))
+  const verb = constantFrom(...choices)
+  return new IntentLists(record({ verb, first: nat(999), second: nat(999), value: nat(999) }))
 }
