@@ -46,6 +46,18 @@ it.skipIf(noXfs !== undefined)(
 )
 
 describe.skipIf(!isRoot)('metadata of extracted entries (needs root)', () => {
+  it('takes from a directory what its entry has not, and leaves what belongs to the host', async () => {
+    await using dir = await scratch()
+    const root = dir.directory('root')
+    mkdirSync(path.join(root, 'd'))
+    for (const name of ['user.gone', 'user.kept', 'trusted.host']) {
+      lsetxattr(path.join(root, 'd'), name, Buffer.from('old'))
+    }
+    await apply(root, { name: 'd/', type: '5', pax: { 'SCHILY.xattr.user.kept': 'new' } })
+    expect(llistxattr(path.join(root, 'd')).toSorted()).toEqual(['trusted.host', 'user.kept'])
+    expect(lgetxattr(path.join(root, 'd'), 'user.kept')?.toString()).toBe('new')
+  })
+
   it.each(['remove', 'keep'] as const)(
     'leaves out what would instruct overlayfs (whiteouts: %s)',
     async (whiteouts) => {

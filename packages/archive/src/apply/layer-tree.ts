@@ -22,7 +22,7 @@ import { DirectoryTree } from './directory-tree.ts'
 import { invalidEntry, unsupportedEntry } from './entry-error.ts'
 import { baseOf, type EntryPath, parentOf, pathBytes, shownName } from './entry-path.ts'
 import { isOverlayXattr, LowerLayers } from './lower-layers.ts'
-import { applyToLink, applyToName, applyToOpen, timesOf, type XattrFilter } from './metadata.ts'
+import { applyToLink, applyToName, applyToOpen, dropXattrs, timesOf, type XattrFilter } from './metadata.ts'
 import type { ApplyRequest } from './options.ts'
 import { OverlayMarks } from './overlay-marks.ts'
 import { removeLower, removeName } from './removal.ts'
@@ -160,7 +160,9 @@ export class LayerTree implements Disposable {
   #describe(directory: Directory, header: TarHeader): void {
     directory.listed = true
     directory.times = timesOf(header)
-    applyToOpen(this.#tree.fd(directory), header, this.wantedXattr)
+    const fd = this.#tree.fd(directory)
+    dropXattrs(fd, header)
+    applyToOpen(fd, header, this.wantedXattr)
   }
 
   #freshDirectory(parent: Directory, name: string): Directory {

@@ -9,6 +9,8 @@ import {
   fchmodat,
   fchown,
   fchownat,
+  flistxattr,
+  fremovexattr,
   fsetxattr,
   futimens,
   isSystemError,
@@ -21,6 +23,7 @@ import {
 } from '@graphdriver/sys'
 import { closeSync } from 'node:fs'
 import type { TarHeader } from '../tar/header.ts'
+import { isPortable } from '../tree/portable-xattrs.ts'
 import type { Times } from './directory.ts'
 import { unsupportedEntry } from './entry-error.ts'
 import { pathBytes } from './entry-path.ts'
@@ -30,6 +33,26 @@ export const modeBits = 0o7777
 
 /** Whether an attribute of a header is to be stored. */
 export type XattrFilter = (name: string) => boolean
+
+/**
+ * Takes from an open directory what its entry does not have. Any other file is made anew; a directory stays, with what
+ * is in it, and would keep an attribute that the layer took away.
+ */
+export function dropXattrs(fd: number, header: TarHeader): void {
+  const kept = new Set(header.xattrs.map(([name]) => name))
+  for (const name of namesOf(fd)) {
+    if (isPortable(name) && !kept.has(name)) fremovexattr(fd, name)
+  }
+}
+
+function namesOf(fd: number): readonly string[] {
+  try {
+    return flistxattr(fd)
+  } catch (error) {
+    if (isSystemError(error, 'ENOTSUP', 'EOPNOTSUPP')) return []
+    throw error
+  }
+}
 
 /** To an open file or directory; its times are `settleFile`'s or the directory tree's affair. */
 export function applyToOpen(fd: number, header: TarHeader, wanted: XattrFilter): void {

@@ -10,7 +10,7 @@ export function xattrPath(directory: number, name: Buffer): Buffer {
  * Whether an attribute belongs to the file and not to the host: capabilities and what users set. Never
  * `trusted.*` and SELinux labels, which mean something on one host only, nor overlayfs' own marks.
  */
-function isPortable(name: string): boolean {
+export function isPortable(name: string): boolean {
   return name === 'security.capability' || (name.startsWith('user.') && !name.startsWith('user.overlay.'))
 }
 

@@ -2,7 +2,17 @@
  * What a generated recipe wants to do, before it is known what there is to do it to. Random intents mean something
  * in every tree, so that a failing list of them can be made shorter: what is left is resolved anew.
  */
-import { Arbitrary, array, constantFrom, nat, type Random, record, type Stream, stream, Value } from 'fast-check'
+import {
+  Arbitrary,
+  array,
+  constantFrom,
+  nat,
+  type Random,
+  record,
+  type Stream,
+  stream,
+  Value,
+} from 'fast-check'
 
 /** How often each verb comes up. `layer` begins the next layer. */
 const verbs = {
