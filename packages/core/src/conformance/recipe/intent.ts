@@ -35,6 +35,17 @@ const verbs = {
 
 export type Verb = keyof typeof verbs
 
+/** What may do as well as a verb that takes several steps, or that tests need not begin with. */
+const simplerVerbs: Readonly<Partial<Record<Verb, readonly Verb[]>>> = {
+  replace: ['directory', 'remove'],
+  recreate: ['directory', 'remove'],
+  rename: ['directory', 'file'],
+  symlink: ['file'],
+  link: ['file'],
+  device: ['file'],
+  fifo: ['file'],
+}
+
 export interface Intent {
   readonly verb: Verb
   /** Which of the paths that can be meant. */
@@ -63,8 +74,8 @@ class Progress {
 }
 
 /**
- * Lists of intents. They shrink by losing members only: first halves, then smaller and smaller pieces, each once where
- * it stands. A choice among paths is no simpler for being a smaller number, and every attempt costs a stack of layers.
+ * Lists of intents. They shrink by losing members, first halves, then smaller and smaller pieces, and at last by simpler
+ * verbs. A choice among paths is no simpler for being a smaller number, and every attempt costs a stack of layers.
  */
 class IntentLists extends Arbitrary<readonly Intent[]> {
   readonly #lists: Arbitrary<Intent[]>
@@ -92,20 +103,36 @@ function half(length: number): number {
   return Math.ceil(length / 2)
 }
 
-/** A piece that could be taken out is followed by what then stands in its place. */
+/**
+ * A piece that could be taken out is followed by what then stands in its place. Single ones are tried in a circle,
+ * until none can be spared: what one needs, another may have been the reason for.
+ */
 function* shorter(
   list: readonly Intent[],
   progress: Progress,
 ): Generator<Value<readonly Intent[]>, void, undefined> {
   let { at } = progress
-  for (let { size } = progress; size > 0; size = size === 1 ? 0 : half(size)) {
-    for (; at < list.length; at += size) {
-      yield new Value(list.toSpliced(at, size), new Progress(size, at))
-    }
+  for (let { size } = progress; size > 1; size = half(size)) {
+    for (; at < list.length; at += size) yield without(list, size, at)
     at = 0
+  }
+  for (let index = 0; index < list.length; index++) yield without(list, 1, (at + index) % list.length)
+  yield* simpler(list)
+}
+
+function* simpler(list: readonly Intent[]): Generator<Value<readonly Intent[]>, void, undefined> {
+  for (const [index, intent] of list.entries()) {
+    for (const verb of simplerVerbs[intent.verb] ?? []) {
+      yield new Value(list.with(index, { ...intent, verb }), new Progress(1, 0))
+    }
   }
 }
 
+function without(list: readonly Intent[], size: number, at: number): Value<readonly Intent[]> {
+  return new Value(list.toSpliced(at, size), new Progress(size, at))
+}
+
+/** Any list of intents, short and long ones alike. */
 export function intents(): Arbitrary<readonly Intent[]> {
   const choices = Object.entries(verbs).flatMap(([verb, often]) =>
     isVerb(verb) ? Array.from({ length: often }, () => verb) : [],
