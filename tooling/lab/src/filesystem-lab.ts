@@ -32,7 +32,10 @@ export interface FilesystemLabOptions extends FilesystemOptions {
   readonly name?: string | undefined
 }
 
-/** A lab on one kind of filesystem: its places share a volume that is made with the first of them. */
+/**
+ * A lab on one kind of filesystem: its places share a volume that is made with the first of them. The images are in
+ * memory: what a disk does to flushes is not what the suite is about, and costs most of its time.
+ */
 export function filesystemLab(kind: FilesystemKind, options: FilesystemLabOptions = {}): Lab {
   const name = options.name ?? kind
   const demand = (): void => {
@@ -44,12 +47,12 @@ export function filesystemLab(kind: FilesystemKind, options: FilesystemLabOption
     name,
     async place() {
       demand()
-      shared ??= filesystem(kind, options)
+      shared ??= filesystem(kind, { storage: 'memory', ...options })
       return temporaryDirectory((await shared).path)
     },
     async volume(request) {
       demand()
-      return filesystem(kind, volumeOptions(kind, request))
+      return filesystem(kind, { storage: 'memory', ...volumeOptions(kind, request) })
     },
     async [Symbol.asyncDispose]() {
       await (await shared)?.[Symbol.asyncDispose]()

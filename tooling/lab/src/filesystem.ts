@@ -12,6 +12,11 @@ export type FilesystemKind = 'ext4' | 'xfs' | 'btrfs' | 'tmpfs'
 export interface FilesystemOptions {
   /** Size in MiB; by default 2048. The image file is sparse, so only what is written takes space. */
   readonly sizeMiB?: number | undefined
+  /**
+   * Where the image file is: on the disk of the system's temporary directory, or in memory, where flushing costs
+   * nothing. Memory is taken as it is written. By default on the disk.
+   */
+  readonly storage?: 'disk' | 'memory' | undefined
   /** Arguments for `mkfs`, before the image file. */
   readonly mkfsOptions?: readonly string[] | undefined
   /** Options for `mount -o`. */
@@ -23,6 +28,9 @@ export interface LabFilesystem extends AsyncDisposable {
   /** Where it is mounted, absolute. */
   readonly path: string
 }
+
+const standardSizeMiB = 2048
+const source = 'graphdriver-lab'
 
 const mkfs: Readonly<Record<Exclude<FilesystemKind, 'tmpfs'>, readonly string[]>> = {
   ext4: ['mkfs.ext4', '-q', '-F', '-E', 'nodiscard'],
@@ -36,16 +44,36 @@ export function filesystemRequirements(kind: FilesystemKind): readonly Requireme
   return kind === 'tmpfs' ? [mounts] : [mounts, { command: `mkfs.${kind}` }]
 }
 
-async function makeImage(
-  kind: keyof typeof mkfs,
-  file: string,
-  sizeMiB: number,
+/** Mounts something where other mount namespaces do not see it. */
+async function mountPrivately(
+  type: string,
+  source: string,
+  target: string,
   options: readonly string[],
 ): Promise<void> {
-  await using image = await open(file, 'wx', 0o600)
-  await image.truncate(sizeMiB * 1024 * 1024)
+  await mkdir(target)
+  const flags = ['--make-private', '--types', type, '--options', options.join(',')]
+  await command('mount', [...flags, source, target])
+}
+
+/** Makes the image in a directory, or in a tmpfs mounted there. @returns its file */
+async function makeImage(
+  kind: keyof typeof mkfs,
+  directory: string,
+  { sizeMiB = standardSizeMiB, mkfsOptions = [], storage }: FilesystemOptions,
+): Promise<string> {
+  const place = path.join(directory, 'store')
+  if (storage === 'memory')
+    await mountPrivately('tmpfs', source, place, [`size=${sizeMiB + 1}m`, 'mode=0700'])
+  else await mkdir(place)
+  const file = path.join(place, 'image')
+  {
+    await using image = await open(file, 'wx', 0o600)
+    await image.truncate(sizeMiB * 1024 * 1024)
+  }
   const [program = '', ...standard] = mkfs[kind]
-  await command(program, [...standard, ...options, file])
+  await command(program, [...standard, ...mkfsOptions, file])
+  return file
 }
 
 /**
@@ -57,17 +85,16 @@ export async function filesystem(
   options: FilesystemOptions = {},
 ): Promise<LabFilesystem> {
   enterLab()
-  const { sizeMiB = 2048, mkfsOptions = [], mountOptions = [] } = options
+  const { sizeMiB = standardSizeMiB, mountOptions = [] } = options
   const directory = await mkdtemp(path.join(labRoot(), ownPrefix()))
   const target = path.join(directory, 'mount')
-  const image = path.join(directory, 'image')
   try {
-    await mkdir(target)
-    if (kind !== 'tmpfs') await makeImage(kind, image, sizeMiB, mkfsOptions)
-    const own = kind === 'tmpfs' ? [`size=${sizeMiB}m`, 'mode=0755'] : ['loop']
-    const source = kind === 'tmpfs' ? 'graphdriver-lab' : image
-    const flags = ['--make-private', '--types', kind, '--options', [...own, ...mountOptions].join(',')]
-    await command('mount', [...flags, source, target])
+    if (kind === 'tmpfs') {
+      await mountPrivately(kind, source, target, [`size=${sizeMiB}m`, 'mode=0755', ...mountOptions])
+    } else {
+      const image = await makeImage(kind, directory, options)
+      await mountPrivately(kind, image, target, ['loop', ...mountOptions])
+    }
   } catch (error) {
     tearDown(directory)
     throw error
@@ -77,7 +104,8 @@ export async function filesystem(
     path: target,
     async [Symbol.asyncDispose]() {
       if (!existsSync(directory)) return
-      const leaked = mountsBelow(directory).filter((mount) => mount !== target)
+      const own = [target, path.join(directory, 'store')]
+      const leaked = mountsBelow(directory).filter((mount) => !own.includes(mount))
       // Not lazily, so that a file still open inside is seen; loop devices of `mount` detach themselves.
       if (leaked.length === 0) await command('umount', [target])
       tearDown(directory)

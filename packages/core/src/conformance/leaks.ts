@@ -1,6 +1,7 @@
 /** What a case left behind on the host, found by asking the kernel and not the driver. */
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import path from 'node:path'
+import { attachedBelow } from './host/loop-devices.ts'
 import { mountsBelow } from './host/mount-table.ts'
 
 export interface Watch {
@@ -43,15 +44,6 @@ function linkTarget(link: string): string {
   } catch {
     return ''
   }
-}
-
-/** Loop devices whose file is in a directory; `backing_file` is what losetup(8) reads too. */
-export function attachedBelow(directory: string): readonly (readonly [device: string, file: string])[] {
-  return list('/sys/block').flatMap((name): (readonly [string, string])[] => {
-    if (!name.startsWith('loop')) return []
-    const file = read(`/sys/block/${name}/loop/backing_file`).trim()
-    return file.startsWith(directory + path.sep) ? [[`/dev/${name}`, file]] : []
-  })
 }
 
 /** The children of every thread of this process, without those that only wait to be reaped. */

@@ -25,7 +25,7 @@ export function openAt(root: string): Promise<Driver> {
 
 /** A driver on a fresh filesystem, which must be left with nothing mounted. */
 export async function openOn(kind: FilesystemKind, options?: FilesystemOptions): Promise<Place> {
-  const volume = await filesystem(kind, { sizeMiB: 512, ...options })
+  const volume = await filesystem(kind, { sizeMiB: 512, storage: 'memory', ...options })
   try {
     const driver = await openAt(volume.path)
     return {

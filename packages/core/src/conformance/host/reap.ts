@@ -1,7 +1,8 @@
-import { existsSync, readdirSync, realpathSync, renameSync, rmSync } from 'node:fs'
+import { readdirSync, realpathSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { commandSync } from './command.ts'
+import { attachedBelow, backingFile } from './loop-devices.ts'
 import { mountsBelow } from './mount-table.ts'
 import { isAlive, ownPrefix, ownerOf } from './owner.ts'
 
@@ -10,24 +11,16 @@ export function labRoot(): string {
   return realpathSync(tmpdir())
 }
 
-/** The loop devices whose image file is in a directory, as the kernel lists them below /sys/block. */
-export function loopDevicesIn(directory: string): readonly string[] {
-  if (!existsSync('/sys/block')) return []
-  const listed = commandSync('losetup', ['--list', '--noheadings', '--raw', '--output', 'NAME,BACK-FILE'])
-  return listed.split('\n').flatMap((line) => {
-    const [device, file] = line.split(' ')
-    return device !== undefined && file?.startsWith(directory + path.sep) === true ? [device] : []
-  })
-}
-
 /** Takes a directory down with all that is mounted in it or attached to its files; returns what was mounted. */
 export function tearDown(directory: string): readonly string[] {
   const mounts = mountsBelow(directory)
+  // Asked before, since a file on what is no longer mounted has no path.
+  const loops = attachedBelow(directory)
   // Lazily: a process that still runs inside keeps what it has open, but the name is free.
   for (const mount of mounts) commandSync('umount', ['--lazy', mount])
-  if (mounts.length > 0 || existsSync(path.join(directory, 'image'))) {
-    for (const device of loopDevicesIn(directory)) commandSync('losetup', ['--detach', device])
-  }
+  // Those of mount(8) are gone with their mount.
+  for (const [device] of loops)
+    if (backingFile(device) !== undefined) commandSync('losetup', ['--detach', device])
   rmSync(directory, { recursive: true, force: true })
   return mounts
 }
