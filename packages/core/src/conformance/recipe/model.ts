@@ -17,10 +17,6 @@ export interface Inode {
   changed: number
 }
 
-export function parentOf(path: string): string {
-  return path.slice(0, Math.max(0, path.lastIndexOf('/')))
-}
-
 export function join(directory: string, name: string): string {
   return directory === '' ? name : `${directory}/${name}`
 }
