@@ -43,7 +43,7 @@ async function openPeer(context: CaseContext, other: Subject): Promise<CaseConte
 async function forTwins(
   context: CaseContext,
   other: Subject,
-  { diffable, runs }: { readonly diffable: boolean; readonly runs: number },
+  { diffable }: { readonly diffable: boolean },
   agree: (twin: Twin, comparison: Comparison) => Promise<void>,
 ): Promise<void> {
   const peer = await openPeer(context, other)
@@ -51,7 +51,7 @@ async function forTwins(
   const rules = await rulesFor(context, diffable, ...both)
   const coarse = both.some(({ timestamps }) => timestamps === 'seconds')
   const comparison: Comparison = { peer, timestamps: coarse ? 'seconds' : 'nanoseconds' }
-  await forRecipes({ rules, runs }, (trial) =>
+  await forRecipes({ rules }, (trial) =>
     cleaned([context, peer], trial, async () => {
       const layers = await makeLayers(context, trial)
       await makeLayers(peer, trial)
@@ -82,7 +82,7 @@ export function differentialCases(other: Subject): readonly ConformanceCase[] {
       name: 'trees',
       title: `every level of any stack shows what it shows in ${other.name}`,
       run: (context) =>
-        forTwins(context, other, { diffable: false, runs: 12 }, async ({ level, id }, { peer, timestamps }) =>
+        forTwins(context, other, { diffable: false }, async ({ level, id }, { peer, timestamps }) =>
           context.within(id, (found) =>
             peer.within(id, async (expected) =>
               same(await compareTrees(expected, found, { timestamps }), `the trees of level ${level}`),
@@ -94,23 +94,18 @@ export function differentialCases(other: Subject): readonly ConformanceCase[] {
       name: 'tars',
       title: `the diff of every level of any stack says what it says in ${other.name}`,
       run: (context) =>
-        forTwins(
-          context,
-          other,
-          { diffable: true, runs: 12 },
-          async ({ level, id, parent }, { peer, timestamps }) => {
-            const base = parent === undefined ? nothing : await context.within(parent, readTree)
-            const expected = await readTar(peer.driver.diff(id, parent))
-            const found = await readTar(context.driver.diff(id, parent))
-            same(compareLayers(expected, found, { base, timestamps }), `the diffs of level ${level}`)
-          },
-        ),
+        forTwins(context, other, { diffable: true }, async ({ level, id, parent }, { peer, timestamps }) => {
+          const base = parent === undefined ? nothing : await context.within(parent, readTree)
+          const expected = await readTar(peer.driver.diff(id, parent))
+          const found = await readTar(context.driver.diff(id, parent))
+          same(compareLayers(expected, found, { base, timestamps }), `the diffs of level ${level}`)
+        }),
     },
     {
       name: 'changes',
       title: `the changes of every level of any stack are those of ${other.name}`,
       run: (context) =>
-        forTwins(context, other, { diffable: true, runs: 12 }, async ({ level, id, parent }, { peer }) => {
+        forTwins(context, other, { diffable: true }, async ({ level, id, parent }, { peer }) => {
           const expected = await peer.driver.changes(id, parent)
           assert.deepEqual(await context.driver.changes(id, parent), expected, `changes of level ${level}`)
         }),

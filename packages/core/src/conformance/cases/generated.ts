@@ -17,13 +17,11 @@ const nothing: Tree = new Map()
 /** Tries recipes, one stack of layers after another. */
 async function forStacks(
   context: CaseContext,
-  { diffable, runs }: { readonly diffable: boolean; readonly runs: number },
+  { diffable }: { readonly diffable: boolean },
   holds: (levels: readonly Level[], name: string) => Promise<void>,
 ): Promise<void> {
   const rules = await rulesFor(context, diffable, context.driver.capabilities)
-  await forRecipes({ rules, runs }, (trial) =>
-    withStack(context, trial, (levels) => holds(levels, trial.name)),
-  )
+  await forRecipes({ rules }, (trial) => withStack(context, trial, (levels) => holds(levels, trial.name)))
 }
 
 /** The trees of the oracles, with that of nothing below the first. */
@@ -83,7 +81,7 @@ export const generated: readonly ConformanceCase[] = casesOf(
     name: 'trees',
     title: 'every level of any stack shows what the same deeds make of a plain directory',
     async run(context) {
-      await forStacks(context, { diffable: false, runs: 12 }, async (levels) => {
+      await forStacks(context, { diffable: false }, async (levels) => {
         for (const [level, { id, oracle }] of levels.entries()) {
           await atLevel(level, () => context.within(id, (root) => context.sameTree(oracle, root)))
         }
@@ -94,7 +92,7 @@ export const generated: readonly ConformanceCase[] = casesOf(
     name: 'diffs',
     title: 'the diffs of any stack, applied to one another, make the same stack again',
     async run(context) {
-      await forStacks(context, { diffable: true, runs: 12 }, async (levels, name) => {
+      await forStacks(context, { diffable: true }, async (levels, name) => {
         const times = untimed(await treesOf(levels))
         let below: LayerId | undefined
         for (const [level, { id, parent, oracle }] of levels.entries()) {
@@ -112,7 +110,7 @@ export const generated: readonly ConformanceCase[] = casesOf(
     name: 'changes',
     title: 'the changes of every level of any stack are those that two walks find',
     async run(context) {
-      await forStacks(context, { diffable: true, runs: 12 }, async (levels) => {
+      await forStacks(context, { diffable: true }, async (levels) => {
         const trees = await treesOf(levels)
         for (const [level, { id, parent }] of levels.entries()) {
           const expected = expectedChanges(trees[level] ?? nothing, trees[level + 1] ?? nothing)
@@ -129,7 +127,7 @@ export const generated: readonly ConformanceCase[] = casesOf(
       'every level of any stack has the size of what it adds, and its diff has that size where it is applied',
     async run(context) {
       const { driver } = context
-      await forStacks(context, { diffable: true, runs: 12 }, async (levels, name) => {
+      await forStacks(context, { diffable: true }, async (levels, name) => {
         const trees = await treesOf(levels)
         let below: LayerId | undefined
         for (const [level, { id, parent }] of levels.entries()) {
@@ -153,7 +151,7 @@ export const generated: readonly ConformanceCase[] = casesOf(
     name: 'restart',
     title: 'an instance that was opened later shows every level of any stack as it was made',
     async run(context) {
-      await forStacks(context, { diffable: false, runs: 12 }, async (levels) => {
+      await forStacks(context, { diffable: false }, async (levels) => {
         await using later = await context.reopen()
         for (const [level, { id, oracle }] of levels.entries()) {
           await using mount = await later.get(id)

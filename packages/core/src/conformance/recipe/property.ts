@@ -13,6 +13,8 @@ import { resolve, type Rules } from './resolve.ts'
 import { type Recipe, stepText } from './step.ts'
 
 const standardSeed = 20_130_313
+/** A second or two of work; `GRAPHDRIVER_RUNS` is for searching longer. */
+const standardRuns = 6
 /** Some seconds, where a run takes a tenth. */
 const standardShrinks = 120
 
@@ -25,14 +27,14 @@ export interface Trial {
 export interface PropertyOptions {
   readonly rules: Rules
   /** How many recipes are tried, unless the environment says otherwise. */
-  readonly runs: number
+  readonly runs?: number
   /** The environment, for `GRAPHDRIVER_…`. */
   readonly environment?: Readonly<Record<string, string | undefined>>
 }
 
 /** Fails with the shortest recipes found for which `holds` throws, and how to have them again. */
 export async function forRecipes(
-  { rules, runs, environment = process.env }: PropertyOptions,
+  { rules, runs = standardRuns, environment = process.env }: PropertyOptions,
   holds: (trial: Trial) => Promise<void>,
 ): Promise<void> {
   const path = environment['GRAPHDRIVER_PATH'] ?? ''
