@@ -1,60 +1,46 @@
 // @ts-check
 /**
  * A whole driver: what follows is all that a backend has to know how to do. The differences between layers come from
- * `naiveDiff`, which compares two mounted trees.
+ * `naiveDiff`, which compares two trees.
  *
  * ```
- * <root>/fuse-example/
- *   <id>/diff/      the layer's own changes
- *   <id>/lower      the layers below, nearest first, an id per line; absent in a base layer
- *   <id>/work/      fuse-overlayfs' scratch space
- *   <id>/merged/    where the stack is mounted; there only while it is
+ * <root>/copy-example/
+ *   <id>/tree/      the layer, with all that is below it
  *   .graphdriver-layer-<random>/   a layer being made or deleted, so that an id never names half a layer
  * ```
  */
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-  writeFileSync,
-} from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync } from 'node:fs'
 import path from 'node:path'
-import { copyDirectoryAttributes, naiveDiff, TreeWorkers } from '@graphdriver/archive'
-import { asLayerId, GraphDriverError, MountReferences, rejectUnknownOptions } from '@graphdriver/core'
+import { naiveDiff, TreeWorkers } from '@graphdriver/archive'
+import { asLayerId, GraphDriverError, rejectUnknownOptions } from '@graphdriver/core'
 import {
   AT_FDCWD,
-  isMountPoint,
+  CommandError,
   isSystemError,
   makeScratch,
-  MNT,
   moveToScratch,
   reapScratch,
   RENAME,
   renameat2,
   run,
-  umount,
   unmountTree,
 } from '@graphdriver/sys'
 
+/** @typedef {import('@graphdriver/core').Driver} Driver */
 /** @typedef {import('@graphdriver/core').LayerId} LayerId */
 /** @typedef {import('@graphdriver/core').CallOptions} CallOptions */
 /** @typedef {import('@graphdriver/core').CreateOptions} CreateOptions */
 /** @typedef {import('@graphdriver/core').TarStream} TarStream */
 
-const maxDepth = 100
-
-/** @implements {import('@graphdriver/core').Driver} */
-export class FuseDriver {
-  name = 'fuse-example'
+/** @implements {Driver} */
+export class CopyDriver {
+  name = 'copy-example'
   /** What is true of this driver, with degrees; the suite reads it, and so do selection and documentation. */
   capabilities = /** @type {import('@graphdriver/core').Capabilities} */ ({
-    sharing: 'files',
-    diff: { native: false, reason: 'mounted trees are compared' },
-    copyUp: 'file',
-    maxDepth,
+    sharing: 'none',
+    diff: { native: false, reason: 'whole trees are compared' },
+    copyUp: 'none',
+    maxDepth: Number.POSITIVE_INFINITY,
     timestamps: 'nanoseconds',
     xattrs: 'all',
     deviceNodes: true,
@@ -63,7 +49,8 @@ export class FuseDriver {
     mountLabel: false,
   })
   #workers = new TreeWorkers()
-  #references = new MountReferences(isMountPoint)
+  /** Something was hidden and not wholly deleted; the next `remove` does it. */
+  #leftovers = false
 
   /** @param {string} home */
   constructor(home) {
@@ -77,31 +64,31 @@ export class FuseDriver {
 
   /** Deletes what a killed process was making or deleting. */
   async recover() {
-    await reapScratch(this.home, 'layer', (left) => this.#discard(left.path))
+    this.#leftovers = !(await reapScratch(this.home, 'layer', (left) => this.#discard(left.path)))
   }
 
   /** @param {LayerId} id @param {CreateOptions} [options] */
   async create(id, { parent, signal, storageOptions = {} } = {}) {
-    rejectUnknownOptions(`fuse-example: layer ${id}`, storageOptions, [])
+    rejectUnknownOptions(`copy-example: layer ${id}`, storageOptions, [])
     signal?.throwIfAborted()
     if (await this.exists(id)) throw alreadyThere(id)
-    const lower = parent === undefined ? [] : [parent, ...this.#lowerOf(parent)]
-    if (lower.length >= maxDepth) throw tooDeep(id, lower.length + 1)
+    const source = parent === undefined ? undefined : this.#treeOf(parent)
     using scratch = makeScratch(this.home, 'layer', 0o710)
     try {
-      const diff = path.join(scratch.path, 'diff')
-      mkdirSync(diff)
-      chmodSync(diff, 0o755)
-      if (parent !== undefined) {
-        copyDirectoryAttributes(this.#at(parent, 'diff'), diff)
-        mkdirSync(path.join(scratch.path, 'work'))
-        writeFileSync(path.join(scratch.path, 'lower'), lower.join('\n'))
+      const tree = path.join(scratch.path, 'tree')
+      if (source === undefined) {
+        mkdirSync(tree)
+        // Not by the mode of mkdir, which the umask would narrow.
+        chmodSync(tree, 0o755)
+      } else {
+        const flags = ['--archive', '--reflink=auto', '--no-target-directory']
+        await run('cp', [...flags, source, tree], { signal })
       }
       // One rename gives the layer its name, whole or not at all, and exactly one of two who try.
-      renameat2(AT_FDCWD, scratch.path, AT_FDCWD, this.#at(id), RENAME.NOREPLACE)
+      renameat2(AT_FDCWD, scratch.path, AT_FDCWD, path.join(this.home, id), RENAME.NOREPLACE)
     } catch (error) {
       await this.#discard(scratch.path)
-      throw isSystemError(error, 'EEXIST') ? alreadyThere(id) : error
+      throw isSystemError(error, 'EEXIST') ? alreadyThere(id) : hostError(error)
     }
   }
 
@@ -113,36 +100,30 @@ export class FuseDriver {
   /** @param {LayerId} id @param {CallOptions} [options] */
   async remove(id, { signal } = {}) {
     signal?.throwIfAborted()
-    const target = this.#at(id, 'merged')
-    await this.#references.forget(target, () => unmount(target))
-    using dying = moveToScratch(this.#at(id), 'layer')
-    if (dying !== undefined) await this.#discard(dying.path)
+    if (this.#leftovers) await this.recover()
+    using dying = moveToScratch(path.join(this.home, id), 'layer')
+    if (dying === undefined) return
+    this.#leftovers = true
+    await this.#discard(dying.path)
+    this.#leftovers = false
   }
 
-  /** @param {LayerId} id @param {CallOptions} [options] */
+  /**
+   * There is nothing to mount, so nothing to count. A driver that mounts has `MountReferences` count for it.
+   *
+   * @param {LayerId} id @param {CallOptions} [options]
+   */
   async get(id, { signal } = {}) {
     signal?.throwIfAborted()
-    const lower = this.#lowerOf(id)
-    if (lower.length === 0) return mountOf(id, this.#at(id, 'diff'), async () => undefined)
-    const target = this.#at(id, 'merged')
-    await this.#references.acquire(target, async () => {
-      mkdirSync(target, { recursive: true })
-      const below = lower.map((layer) => this.#at(layer, 'diff')).join(':')
-      const options = `lowerdir=${below},upperdir=${this.#at(id, 'diff')},workdir=${this.#at(id, 'work')}`
-      await run('fuse-overlayfs', ['-o', options, target])
-    })
-    return mountOf(id, target, () => this.put(id))
+    return { id, path: this.#treeOf(id), readonly: false, [Symbol.asyncDispose]: () => Promise.resolve() }
   }
 
-  /** @param {LayerId} id */
-  async put(id) {
-    const target = this.#at(id, 'merged')
-    await this.#references.release(target, () => unmount(target))
-  }
+  /** Harmless for what is not mounted, which nothing ever is. */
+  async put() {}
 
   /** @param {LayerId} id */
   async exists(id) {
-    return existsSync(this.#at(id, 'diff'))
+    return existsSync(path.join(this.home, id, 'tree'))
   }
 
   /** @param {CallOptions} [options] */
@@ -156,13 +137,12 @@ export class FuseDriver {
 
   /** @returns {Promise<(readonly [string, string])[]>} */
   async status() {
-    return [['Mount Program', 'fuse-overlayfs']]
+    return [['Copies', 'by cp']]
   }
 
   /** @param {LayerId} id @returns {Promise<Record<string, string>>} */
   async metadata(id) {
-    this.#lowerOf(id)
-    return { UpperDir: this.#at(id, 'diff') }
+    return { Tree: this.#treeOf(id) }
   }
 
   async cleanup() {
@@ -173,18 +153,11 @@ export class FuseDriver {
     return this.cleanup()
   }
 
-  /** @param {LayerId} id @param {string[]} names */
-  #at(id, ...names) {
-    return path.join(this.home, id, ...names)
-  }
-
-  /** The layers below, nearest first. @param {LayerId} id @returns {LayerId[]} */
-  #lowerOf(id) {
-    if (!existsSync(this.#at(id, 'diff')))
-      throw new GraphDriverError('GD_LAYER_NOT_FOUND', `fuse-example holds no layer ${id}`, { id })
-    const file = this.#at(id, 'lower')
-    const lines = existsSync(file) ? readFileSync(file, 'utf8').split('\n') : []
-    return lines.flatMap((line) => asLayerId(line) ?? [])
+  /** @param {LayerId} id */
+  #treeOf(id) {
+    const tree = path.join(this.home, id, 'tree')
+    if (existsSync(tree)) return tree
+    throw new GraphDriverError('GD_LAYER_NOT_FOUND', `copy-example holds no layer ${id}`, { id })
   }
 
   /** @param {string} directory */
@@ -194,42 +167,13 @@ export class FuseDriver {
   }
 }
 
-/** Disposing a mount is `put`; twice is once. @param {LayerId} id @param {string} at @param {() => Promise<void>} put */
-function mountOf(id, at, put) {
-  let held = true
-  return {
-    id,
-    path: at,
-    readonly: false,
-    async [Symbol.asyncDispose]() {
-      if (!held) return
-      held = false
-      await put()
-    },
-  }
-}
-
-/** Not mounted is success. @param {string} target */
-function unmount(target) {
-  try {
-    umount(target, MNT.DETACH | MNT.NOFOLLOW)
-  } catch (error) {
-    if (!isSystemError(error, 'EINVAL', 'ENOENT')) throw error
-  }
-  try {
-    rmdirSync(target)
-  } catch (error) {
-    if (!isSystemError(error, 'ENOENT', 'EBUSY', 'ENOTEMPTY')) throw error
-  }
-}
-
 /** @param {LayerId} id */
 function alreadyThere(id) {
-  return new GraphDriverError('GD_LAYER_EXISTS', `fuse-example already holds a layer ${id}`, { id })
+  return new GraphDriverError('GD_LAYER_EXISTS', `copy-example already holds a layer ${id}`, { id })
 }
 
-/** @param {LayerId} id @param {number} depth */
-function tooDeep(id, depth) {
-  const message = `layer ${id} would be the ${depth}th of its stack, and fuse-example mounts ${maxDepth}`
-  return new GraphDriverError('GD_MAX_DEPTH', message, { id, depth, limit: maxDepth })
+/** What a call says with a code, a program says in words; `run` sees to it that they are the C locale's. */
+function hostError(/** @type {unknown} */ error) {
+  if (!(error instanceof CommandError) || !error.stderr.includes('No space left on device')) return error
+  return Object.assign(new Error(error.message, { cause: error }), { code: 'ENOSPC' })
 }

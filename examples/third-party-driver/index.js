@@ -1,16 +1,16 @@
 // @ts-check
 import { mkdirSync } from 'node:fs'
 import { defineDriver, driverApiVersion, GraphDriverError, rejectUnknownOptions } from '@graphdriver/core'
-import { FuseDriver } from './driver.js'
+import { CopyDriver } from './driver.js'
 import { probe } from './probe.js'
 
 export default defineDriver({
-  name: 'fuse-example',
+  name: 'copy-example',
   apiVersion: driverApiVersion,
   platforms: ['linux'],
-  summary: 'layers stacked by fuse-overlayfs, an overlay in user space',
+  summary: 'a copy per layer, made by cp, which shares the data where the filesystem can',
   parse(options) {
-    rejectUnknownOptions('fuse-example', options, [])
+    rejectUnknownOptions('copy-example', options, [])
     return {}
   },
   probe,
@@ -18,11 +18,11 @@ export default defineDriver({
     const answer = await probe(host)
     if (!answer.supported) {
       const { code: reason, hint } = answer
-      const message = `fuse-example cannot serve ${host.home}: ${answer.reason}; ${hint}`
-      throw new GraphDriverError('GD_DRIVER_UNSUPPORTED', message, { driver: 'fuse-example', reason, hint })
+      const message = `copy-example cannot serve ${host.home}: ${answer.reason}; ${hint}`
+      throw new GraphDriverError('GD_DRIVER_UNSUPPORTED', message, { driver: 'copy-example', reason, hint })
     }
     mkdirSync(host.home, { recursive: true, mode: 0o710 })
-    const driver = new FuseDriver(host.home)
+    const driver = new CopyDriver(host.home)
     await driver.recover()
     return driver
   },

@@ -1,5 +1,5 @@
 // @ts-check
-import { accessSync, constants, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { existingAncestors, findCommand, makeScratch } from '@graphdriver/sys'
 
 /**
@@ -9,36 +9,22 @@ import { existingAncestors, findCommand, makeScratch } from '@graphdriver/sys'
  * @returns {Promise<import('@graphdriver/core').Probe>}
  */
 export async function probe({ home }) {
-  if ((await findCommand('fuse-overlayfs')) === undefined)
-    return no(
-      'no-program',
-      'fuse-overlayfs is not installed',
-      'install it; on Debian: apt-get install fuse-overlayfs',
-    )
-  if (!may('/dev/fuse'))
-    return no('no-fuse', '/dev/fuse cannot be opened', 'load the fuse module, or run as a user who may')
+  if ((await findCommand('cp')) === undefined) {
+    return {
+      supported: false,
+      code: 'no-program',
+      reason: 'cp is not installed',
+      hint: 'install GNU coreutils',
+    }
+  }
   // The home may not exist yet; what counts is the filesystem on which it would be made.
   const nearest = existingAncestors(home)[0] ?? '/'
   try {
     using trial = makeScratch(nearest, 'probe', 0o700)
     rmSync(trial.path, { recursive: true })
+    return { supported: true, notes: [] }
   } catch (error) {
-    return no('not-writable', `${nearest} cannot be written: ${String(error)}`, 'choose another data root')
-  }
-  return { supported: true, notes: [] }
-}
-
-/** @param {string} code @param {string} reason @param {string} hint @returns {import('@graphdriver/core').Probe} */
-function no(code, reason, hint) {
-  return { supported: false, code, reason, hint }
-}
-
-/** @param {string} device */
-function may(device) {
-  try {
-    accessSync(device, constants.R_OK | constants.W_OK)
-    return true
-  } catch {
-    return false
+    const reason = `${nearest} cannot be written: ${String(error)}`
+    return { supported: false, code: 'not-writable', reason, hint: 'choose another data root' }
   }
 }

@@ -243,14 +243,11 @@ describe.skipIf(!isRoot)('tree workers (need root)', () => {
       endless(() => undefined),
       remove,
     )
-    const waiting = workers.size(dir.path)
-    const seen = Promise.allSettled([running, waiting])
+    const ended = expect(running).rejects.toMatchObject({ code: 'GD_CLOSED' })
     await workers.size(dir.path, { signal: AbortSignal.abort() }).catch(() => undefined)
     await workers[Symbol.asyncDispose]()
     await workers[Symbol.asyncDispose]()
-    for (const outcome of await seen) {
-      expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'GD_CLOSED' } })
-    }
+    await ended
     await expect(workers.size(dir.path)).rejects.toMatchObject({ code: 'GD_CLOSED' })
   })
 
@@ -271,13 +268,13 @@ describe.skipIf(!isRoot)('tree workers (need root)', () => {
   })
 })
 
-describe('threads that die', () => {
+describe('threads of a pool', () => {
   const entry = new URL('./fixture/faulty-thread.ts', import.meta.url)
 
   it.each([
     ['exit', 'exit code 7'],
     ['throw', 'thrown outside of a job'],
-  ])('reject their job and are replaced (%s)', async (job, reason) => {
+  ])('that die reject their job and are replaced (%s)', async (job, reason) => {
     await using pool = new ThreadPool(entry, 1)
     const thread = await pool.acquire()
     const failure: unknown = await thread.run(job).catch((error: unknown) => error)
@@ -290,5 +287,18 @@ describe('threads that die', () => {
     expect(await next.run('work')).toBe('did work')
     pool.release(next)
     expect(pool.size).toBe(1)
+  })
+
+  it('are left to the next pool, and not to who waits in one that is disposed', async () => {
+    const pool = new ThreadPool(entry, 1)
+    const thread = await pool.acquire()
+    const waiting = expect(pool.acquire()).rejects.toMatchObject({ code: 'GD_CLOSED' })
+    await pool[Symbol.asyncDispose]()
+    await waiting
+    await using next = new ThreadPool(entry, 1)
+    const same = await next.acquire()
+    expect(same).toBe(thread)
+    expect(await same.run('work')).toBe('did work')
+    next.release(same)
   })
 })

@@ -174,6 +174,7 @@ function addExaminations(program: Command, perform: Perform): void {
     .option('--directory <directory>', "where to work, instead of the system's temporary directory")
     .option('--list', 'list the cases and run none')
     .option('--report <file>', 'add the results to a conformance.json')
+    .option('--against <driver>', 'do the same random deeds in another driver, and compare')
     .action((driver: string | undefined, flags: ConformanceFlags, command: Command) =>
       perform(command.optsWithGlobals(), async (call) =>
         (await import('./commands/conformance.ts')).conformance(call, driver, flags),

@@ -7,6 +7,7 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { chmodSync } from 'node:fs'
 import { constants } from 'node:os'
 import { reap, temporaryDirectory } from '@graphdriver/core/conformance'
 
@@ -15,6 +16,8 @@ if (file === undefined) throw new Error('within.ts: name the program to run')
 
 for (const name of reap()) console.error(`lab: removed ${name}, left by a run that was killed`)
 const directory = await temporaryDirectory()
+// As /tmp is: some tests are those of ordinary users.
+chmodSync(directory.path, 0o1777)
 try {
   const child = spawn(file, args, { stdio: 'inherit', env: { ...process.env, TMPDIR: directory.path } })
   // A terminal sends these to the whole group; a supervisor only to us, and the program has to hear of it.

@@ -11,6 +11,9 @@ import { definitionOf } from '../src/mutant.ts'
 import { moduleOf } from '../src/mutant-module.ts'
 import { mutants } from '../src/mutants.ts'
 
+// Some mutants need a dozen recipes to be found out.
+process.env['GRAPHDRIVER_RUNS'] = '12'
+
 const missing = unmet({ root: true, command: 'mkfs.ext4', package: 'e2fsprogs' })
 
 function caseOf(id: CaseId): ConformanceCase {

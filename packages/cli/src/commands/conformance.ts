@@ -4,6 +4,8 @@ import {
   allCases,
   byArea,
   type CaseResult,
+  type ConformanceCase,
+  differentialCases,
   examine,
   type Outcome,
   readReport,
@@ -20,6 +22,7 @@ import { table } from '../table.ts'
 import { UnhurriedEnding } from '../unhurried-ending.ts'
 
 export interface ConformanceFlags extends ExaminationFlags {
+  readonly against?: string
   readonly report?: string
 }
 
@@ -30,7 +33,7 @@ export async function conformance(
   flags: ConformanceFlags,
 ): Promise<number> {
   const { output, log } = invocation
-  const cases = chooseCases(allCases, flags.case)
+  const cases = chooseCases(await casesFor(invocation, flags), flags.case)
   if (flags.list === true) return listCases(output, cases)
   requireReport(flags.report)
   const subject = await examinedDriver(invocation, driver, flags)
@@ -52,11 +55,21 @@ export async function conformance(
   // The text of a report knows how to say what JSON has no word for.
   const document: unknown = JSON.parse(reportText({ format: reportFormat, runs: [run] }))
   output.result(document, () => {
-    const again = repetition(invocation, 'conformance', driver, flags)
+    const against = flags.against === undefined ? '' : ` --against ${flags.against}`
+    const again = repetition(invocation, 'conformance', driver, flags) + against
     const failures = failed.map((one) => failureText(one, `${again} --case ${one.id}`, log.verbose))
     return `\n${failures.join('')}${summary(run)}`
   })
   return failed.length === 0 ? 0 : 1
+}
+
+/** The suite, or with another driver the cases that hold one to the other. */
+async function casesFor(
+  invocation: Invocation,
+  flags: ConformanceFlags,
+): Promise<readonly ConformanceCase[]> {
+  if (flags.against === undefined) return allCases
+  return differentialCases(await examinedDriver(invocation, flags.against, flags))
 }
 
 /** Better now than after all cases have run. */

@@ -6,9 +6,10 @@ import assert from 'node:assert/strict'
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import type { Driver } from '../driver.ts'
+import { isGraphDriverError } from '../error.ts'
 import { type LayerId, parseLayerId } from '../id.ts'
 import type { Mount } from '../mount.ts'
-import { hostOf, probeDriver } from '../selection.ts'
+import { hostOf } from '../selection.ts'
 import { CannotRun, type Place, type VolumeRequest } from './lab.ts'
 import { perform } from './recipe/perform.ts'
 import type { Recipe } from './recipe/step.ts'
@@ -37,13 +38,11 @@ export class CaseContext {
     this.#open = open
   }
 
-  /** @throws CannotRun when the driver's probe says no to the place */
+  /** @throws CannotRun when the driver cannot serve at the place */
   static async open(subject: Subject, place: Place): Promise<CaseContext> {
-    const root = path.join(place.path, 'root')
-    const { definition, options, name, lab } = subject
-    const probe = await probeDriver(definition, { root, options })
-    if (!probe.supported) throw new CannotRun(probe.reason, [name, definition.name, lab.name])
-    const driver = await openDriver(subject, root)
+    const driver = await openDriver(subject, path.join(place.path, 'root')).catch((error: unknown) => {
+      throw refusalOf(subject, error)
+    })
     return new CaseContext(subject, place, driver, [driver])
   }
 
@@ -163,6 +162,13 @@ export class CaseContext {
 
 async function openDriver({ definition, options }: Subject, root: string): Promise<Driver> {
   return definition.open(hostOf(definition, { root, options }))
+}
+
+/** A driver that does not serve here, of which nothing can be said, is told from one that fails to open. */
+function refusalOf({ definition, name, lab }: Subject, error: unknown): unknown {
+  return isGraphDriverError(error, 'GD_DRIVER_UNSUPPORTED')
+    ? new CannotRun(error.message, [name, definition.name, lab.name])
+    : error
 }
 
 /** The number at the end of a name, so that layers of a stack give the files they touch different times. */

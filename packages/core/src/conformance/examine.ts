@@ -29,6 +29,8 @@ export interface ExamineOptions {
   readonly onResult?: ((result: CaseResult) => void) | undefined
   /** Looked at between two cases. */
   readonly signal?: AbortSignal | undefined
+  /** Milliseconds that one case may take; by default 120 000. */
+  readonly timeout?: number | undefined
 }
 
 /** Runs every case on a subject, one after another. */
@@ -36,9 +38,29 @@ export async function examine(subject: Subject, options: ExamineOptions = {}): P
   const record = new RunRecord(subject)
   for (const one of options.cases ?? allCases) {
     options.signal?.throwIfAborted()
-    const result = await runCase(subject, one)
+    const result = await inTime(one, runCase(subject, one), options.timeout ?? 120_000)
     record.add(result)
     options.onResult?.(result)
   }
   return record.run()
+}
+
+/**
+ * A driver that waits for ever fails the case, where a test runner would fail it too. What the case has made stays
+ * until the process ends; the timer keeps the process alive until then, though nothing else may.
+ */
+async function inTime(
+  { id, title }: ConformanceCase,
+  running: Promise<CaseResult>,
+  milliseconds: number,
+): Promise<CaseResult> {
+  const { promise, resolve } = Promise.withResolvers<CaseResult>()
+  const error = new Error(`the case has not ended after ${milliseconds} ms`)
+  const late: CaseResult = { id, title, outcome: 'failed', reason: error.message, milliseconds, error }
+  const timer = setTimeout(() => resolve(late), milliseconds)
+  try {
+    return await Promise.race([running, promise])
+  } finally {
+    clearTimeout(timer)
+  }
 }

@@ -14,7 +14,7 @@ import { type Recipe, stepText } from './step.ts'
 
 const standardSeed = 20_130_313
 /** A second or two of work; `GRAPHDRIVER_RUNS` is for searching longer. */
-const standardRuns = 6
+const standardRuns = 4
 /** Some seconds, where a run takes a tenth. */
 const standardShrinks = 120
 
