@@ -160,6 +160,19 @@ describe('conformance', () => {
     expect(leftIn(directory)).toEqual([])
   })
 
+  test('holds one driver to another, and tells how to have the difference again', async () => {
+    await using root = await emptyRoot()
+    const directory = workplace(root)
+    const liar = driverModule(root, 'changes: async () => []')
+    const args = ['conformance', liar, '--against', 'vfs', '--case', 'differential/changes']
+    const { code, stdout } = await graphdriver([...args, '--directory', directory])
+    expect(code).toBe(1)
+    expect(stdout).toMatch(/^differential\/changes +FAILED$/m)
+    expect(stdout).toContain('--against vfs --case differential/changes')
+    expect(stdout).toContain('GRAPHDRIVER_SEED=')
+    expect(leftIn(directory)).toEqual([])
+  })
+
   test('a case that hangs is ended by the second SIGINT, and nothing is left', async () => {
     await using root = await emptyRoot()
     const directory = workplace(root)
