@@ -2,14 +2,14 @@
 import { cpSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { readReport, tally } from '@graphdriver/core/conformance'
-import { need, temporaryDirectory } from '@tooling/lab'
+import { filesystem, filesystemRequirements, need, temporaryDirectory } from '@tooling/lab'
 import { execa } from 'execa'
 import { expect, test } from 'vitest'
 
 const repository = path.resolve(import.meta.dirname, '../../..')
 const example = path.join(repository, 'examples/third-party-driver')
 const published = ['core', 'sys', 'archive'].map((name) => path.join(repository, 'packages', name))
-const missing = need({ root: true }, { command: 'npm' })
+const missing = need(...filesystemRequirements('tmpfs'), { command: 'npm' })
 
 /** The example as a newcomer has it: no workspace around it, and nothing but tarballs of ours. */
 async function install(directory: string): Promise<string> {
@@ -38,11 +38,15 @@ test.skipIf(missing !== undefined)(
   async () => {
     await using directory = await temporaryDirectory()
     const project = await install(directory.path)
-    await execa(process.execPath, ['--test'], { cwd: project, all: true })
+    await using memory = await filesystem('tmpfs')
+    const env = { TMPDIR: memory.path }
+    await execa(process.execPath, ['--test'], { cwd: project, all: true, env })
     const { runs } = readReport(path.join(project, 'conformance.json'))
     expect(runs.map(({ driver }) => driver)).toEqual(['copy-example'])
     const counts = tally(runs.flatMap(({ cases }) => cases))
     expect(counts).toMatchObject({ failed: 0, 'cannot-run': 0 })
     expect(counts.passed).toBeGreaterThan(150)
   },
+  // A whole suite in one case.
+  900_000,
 )

@@ -6,7 +6,8 @@ import {
   subjectOf,
   unmet,
 } from '@graphdriver/core/conformance'
-import { describe, expect, test } from 'vitest'
+import { filesystemLab } from '@tooling/lab'
+import { afterAll, describe, expect, test } from 'vitest'
 import { definitionOf } from '../src/mutant.ts'
 import { moduleOf } from '../src/mutant-module.ts'
 import { mutants } from '../src/mutants.ts'
@@ -15,6 +16,11 @@ import { mutants } from '../src/mutants.ts'
 process.env['GRAPHDRIVER_RUNS'] = '12'
 
 const missing = unmet({ root: true, command: 'mkfs.ext4', package: 'e2fsprogs' })
+
+// In memory, since a thousand cases run here.
+const lab = filesystemLab('tmpfs')
+
+afterAll(() => lab[Symbol.asyncDispose]())
 
 function caseOf(id: CaseId): ConformanceCase {
   const found = allCases.find((one) => one.id === id)
@@ -27,7 +33,7 @@ describe.skipIf(missing !== undefined)(`mutants (${missing ?? 'as root'})`, () =
     describe(`it ${mutant.does}`, () => {
       test.each(mutant.caughtBy)('is caught by %s', async (id) => {
         const { outcome } = await runCase(
-          subjectOf(definitionOf(mutant), { module: mutant.module ?? moduleOf(mutant) }),
+          subjectOf(definitionOf(mutant), { lab, module: mutant.module ?? moduleOf(mutant) }),
           caseOf(id),
         )
         expect(outcome).toBe('failed')
