@@ -21,7 +21,7 @@ function layers(): Parameters<typeof generatedImage>[2] {
 
 test(`${depth} layers mount, read and take changes on overlay2 (root)`, async ({ skip }) => {
   skip(missing !== undefined, missing)
-  await using own = await filesystem('ext4')
+  await using own = await filesystem('ext4', { storage: 'memory' })
   const place = { root: path.join(own.path, 'root'), driver: 'overlay2' }
   {
     await using store = await openStore(place)

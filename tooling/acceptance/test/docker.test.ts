@@ -42,7 +42,7 @@ test.for(drivers)(
   'dockerd lists, runs and saves what we loaded: %s (root, docker.io)',
   async (driver, { skip }) => {
     skip(missing !== undefined, missing)
-    await using own = await filesystem('ext4', { sizeMiB: 4096 })
+    await using own = await filesystem('ext4', { sizeMiB: 4096, storage: 'memory' })
     const place: Place = { root: path.join(own.path, 'root'), driver }
     await graphdriver(place, 'load', image.dockerArchive)
 
@@ -65,7 +65,7 @@ test.for(drivers)(
   'we list, run and give back what dockerd loaded: %s (root, docker.io)',
   async (driver, { skip }) => {
     skip(missing !== undefined, missing)
-    await using own = await filesystem('ext4', { sizeMiB: 4096 })
+    await using own = await filesystem('ext4', { sizeMiB: 4096, storage: 'memory' })
     const place: Place = { root: path.join(own.path, 'root'), driver }
     {
       await using state = await temporaryDirectory()

@@ -64,7 +64,7 @@ describe.for(combinations)('$driver on $kind from $form (root, umoci)', ({ drive
   beforeAll(async () => {
     if (reason !== undefined) return
     // A driver that copies has six whole trees to keep.
-    own = await filesystem(kind, { sizeMiB: 3072 })
+    own = await filesystem(kind, { sizeMiB: 3072, storage: 'memory' })
     place = { root: path.join(own.path, 'root'), driver }
     await graphdriver(place, 'load', source(image))
   })

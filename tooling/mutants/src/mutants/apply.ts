@@ -369,6 +369,7 @@ const whiteoutMutants: readonly Mutant[] = [
     caughtBy: [
       'apply/opaque-hides-lower',
       'apply/opaque-keeps-own',
+      'apply/opaque-after-whiteout',
       'apply/opaque-without-directory-entry',
       'apply/opaque-root',
       'apply/opaque-twice-down',

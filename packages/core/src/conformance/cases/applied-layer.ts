@@ -33,7 +33,6 @@ export function namesEntry(
   }
 }
 
-/** What a case needs whose tar names owners. */
 /** Two blocks of zeros. */
 export const endMarker: Buffer = Buffer.alloc(1024)
 

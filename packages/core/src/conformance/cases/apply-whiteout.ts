@@ -211,6 +211,18 @@ export const whiteouts: readonly CaseBody[] = [
     },
   },
   {
+    name: 'opaque-after-whiteout',
+    title: 'an opaque marker after a whiteout in its directory leaves nothing of either to be seen',
+    async run(context) {
+      await upon(
+        context,
+        treeWithContent,
+        [{ name: 'x/' }, { name: 'x/.wh.old' }, { name: 'x/.wh..wh..opq' }, { name: 'x/new', data: 'new' }],
+        ['x/', 'x/new "new"'],
+      )
+    },
+  },
+  {
     name: 'opaque-without-directory-entry',
     title: 'an opaque marker acts although the tar has no entry for its directory',
     async run(context) {
