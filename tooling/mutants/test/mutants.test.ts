@@ -21,7 +21,9 @@ const missing = unmet({ root: true, command: 'mkfs.ext4', package: 'e2fsprogs' }
 const lab = filesystemLab('tmpfs')
 
 // What a mutant has left mounted goes with it, and is no surprise.
-afterAll(() => lab[Symbol.asyncDispose]().catch(() => undefined))
+afterAll(async () => {
+  await Promise.allSettled([lab[Symbol.asyncDispose]()])
+})
 
 function caseOf(id: CaseId): ConformanceCase {
   const found = allCases.find((one) => one.id === id)
