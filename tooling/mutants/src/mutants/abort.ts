@@ -102,8 +102,8 @@ export const abortMutants: readonly Mutant[] = [
     }),
   },
   {
-    does: 'leaves half of a layer whose creation was aborted',
-    caughtBy: ['abort/during-create', 'abort/before-create'],
+    does: 'leaves half of a layer that could not be made, for whatever reason',
+    caughtBy: ['abort/during-create', 'abort/before-create', 'errors/full-disk-create'],
     breaks: (intact) => ({
       async create(id, options) {
         try {

@@ -157,20 +157,6 @@ export const errorsMutants: readonly Mutant[] = [
     }),
   },
   {
-    does: 'leaves half of a layer that could not be made',
-    caughtBy: ['errors/full-disk-create'],
-    breaks: (intact) => ({
-      async create(id, options) {
-        try {
-          await intact.create(id, options)
-        } catch (error) {
-          mkdirSync(path.dirname(intact.treeOf(id)), { recursive: true })
-          throw error
-        }
-      },
-    }),
-  },
-  {
     does: 'wraps what the source of a tar throws',
     caughtBy: ['errors/source-error'],
     breaks: (intact) => ({
