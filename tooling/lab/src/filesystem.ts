@@ -106,11 +106,14 @@ export async function filesystem(
       if (!existsSync(directory)) return
       const own = [target, path.join(directory, 'store')]
       const leaked = mountsBelow(directory).filter((mount) => !own.includes(mount))
-      // Not lazily, so that a file still open inside is seen; loop devices of `mount` detach themselves.
-      if (leaked.length === 0) await command('umount', [target])
-      tearDown(directory)
-      if (leaked.length > 0)
-        throw new Error(`${leaked.join(', ')} was left mounted; the case must unmount it`)
+      try {
+        if (leaked.length > 0)
+          throw new Error(`${leaked.join(', ')} was left mounted; the case must unmount it`)
+        // Not lazily, so that a file still open inside is seen; loop devices of `mount` detach themselves.
+        await command('umount', [target])
+      } finally {
+        tearDown(directory)
+      }
     },
   }
 }

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import path from 'node:path'
 import { execa } from 'execa'
 import { expect, test } from 'vitest'
@@ -36,6 +37,16 @@ test('a mount that a case forgot is taken away and reported (root)', async ({ sk
   await execa('mount', ['-t', 'tmpfs', 'forgotten', outer.path])
   await expect(outer[Symbol.asyncDispose]()).rejects.toThrow(`${outer.path} was left mounted`)
   expect(existsSync(outer.path)).toBe(false)
+})
+
+test('a file that a case left open is reported, and the filesystem goes all the same (root)', async ({ skip }) => {
+  const missing = need(...filesystemRequirements('tmpfs'))
+  skip(missing !== undefined, missing)
+  const made = await filesystem('tmpfs', { sizeMiB: 4 })
+  await using file = await open(path.join(made.path, 'left-open'), 'w')
+  await expect(made[Symbol.asyncDispose]()).rejects.toThrow('busy')
+  expect(existsSync(path.dirname(made.path))).toBe(false)
+  expect((await file.stat()).nlink).toBe(1)
 })
 
 const program = `

@@ -55,17 +55,33 @@ test('the exit code is that of the program, and its temporary files go', async (
   expect(existsSync(stdout)).toBe(false)
 })
 
+const evaluate = (script: string): readonly string[] => ['--input-type=module', '--eval', script]
+
+const dying = `
+  import { filesystem } from ${index}
+  const { path } = await filesystem('tmpfs', { sizeMiB: 4 })
+  console.log(path)
+  process.kill(process.pid, 'SIGKILL')`
+
+const reaping = `
+  import { reap } from ${index}
+  console.log(reap().length)`
+
+test('what a process has no right to reap waits for one that has (root)', async ({ skip }) => {
+  const missing = need(...filesystemRequirements('tmpfs'), { command: 'unshare', package: 'util-linux' })
+  skip(missing !== undefined, missing)
+  const { stdout: left } = await execa(process.execPath, evaluate(dying), { reject: false })
+  const unshared = ['--user', '--map-root-user', '--mount', process.execPath, ...evaluate(reaping)]
+  const { stderr, exitCode } = await execa('unshare', unshared, { reject: false })
+  expect([exitCode, stderr]).toEqual([0, ''])
+  expect(existsSync(left)).toBe(true)
+  reap()
+  expect(existsSync(left)).toBe(false)
+})
+
 test('of several that reap at once, none fails', async ({ skip }) => {
   const missing = need(...filesystemRequirements('tmpfs'))
   skip(missing !== undefined, missing)
-  const dying = `
-    import { filesystem } from ${index}
-    await filesystem('tmpfs', { sizeMiB: 4 })
-    process.kill(process.pid, 'SIGKILL')`
-  const reaping = `
-    import { reap } from ${index}
-    console.log(reap().length)`
-  const evaluate = (script: string): readonly string[] => ['--input-type=module', '--eval', script]
   await Promise.all(
     Array.from({ length: 4 }, () => execa(process.execPath, evaluate(dying), { reject: false })),
   )

@@ -36,15 +36,24 @@ function claim(directory: string): string | undefined {
   }
 }
 
-/** Removes what processes that no longer live have left: mounts, loop devices, files. Returns the names. */
+/**
+ * Removes what processes that no longer live have left: mounts, loop devices, files. What this process has no right
+ * to remove, as in a user namespace what is mounted outside of it, waits for one that has. Returns the names.
+ */
 export function reap(): readonly string[] {
   const root = labRoot()
   return readdirSync(root).filter((name) => {
     const owner = ownerOf(name)
     if (owner === undefined || isAlive(owner)) return false
     const claimed = claim(path.join(root, name))
-    if (claimed !== undefined) tearDown(claimed)
-    return claimed !== undefined
+    if (claimed === undefined) return false
+    try {
+      tearDown(claimed)
+      return true
+    } catch {
+      renameSync(claimed, path.join(root, name))
+      return false
+    }
   })
 }
 
