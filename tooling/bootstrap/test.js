@@ -24,7 +24,7 @@ const report = path.join('.turbo', 'vitest.json')
 /** Gives the tests a temporary directory that is taken down with all that they leave in it. */
 const lab = [node, path.join(root, 'tooling', 'lab', 'src', 'within.ts')]
 
-const everything = ['--continue=dependencies-successful', '--concurrency=2']
+const everything = ['--continue=dependencies-successful', '--concurrency=3']
 
 function check(title, code) {
   if (code !== 0) console.error(`graphdriver: ${title} failed`)

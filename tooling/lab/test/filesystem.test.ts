@@ -39,7 +39,9 @@ test('a mount that a case forgot is taken away and reported (root)', async ({ sk
   expect(existsSync(outer.path)).toBe(false)
 })
 
-test('a file that a case left open is reported, and the filesystem goes all the same (root)', async ({ skip }) => {
+test('a file that a case left open is reported, and the filesystem goes all the same (root)', async ({
+  skip,
+}) => {
   const missing = need(...filesystemRequirements('tmpfs'))
   skip(missing !== undefined, missing)
   const made = await filesystem('tmpfs', { sizeMiB: 4 })

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import path from 'node:path'
 import { attachedBelow } from './host/loop-devices.ts'
+import { shellPid } from './host/command.ts'
 import { mountsBelow } from './host/mount-table.ts'
 
 export interface Watch {
@@ -50,7 +51,9 @@ function linkTarget(link: string): string {
 export function childProcesses(): readonly string[] {
   return list('/proc/self/task')
     .flatMap((thread) => read(`/proc/self/task/${thread}/children`).split(' '))
-    .filter((pid) => pid !== '' && !/^State:\tZ/m.test(read(`/proc/${pid}/status`)))
+    .filter(
+      (pid) => pid !== '' && Number(pid) !== shellPid() && !/^State:\tZ/m.test(read(`/proc/${pid}/status`)),
+    )
 }
 
 function commandOf(pid: string): string {

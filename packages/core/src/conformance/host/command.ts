@@ -1,34 +1,48 @@
 /** Programs of the system, run as witnesses: argument arrays, the C locale, and no input that could be waited for. */
 import { execFile, execFileSync } from 'node:child_process'
+import { Shell } from './shell.ts'
 
 export interface CommandOptions {
   readonly cwd?: string | undefined
-  readonly signal?: AbortSignal | undefined
   /** `latin1` for one character per byte, where what is printed need not be UTF-8; `utf8` by default. */
   readonly encoding?: 'utf8' | 'latin1' | undefined
 }
 
-function settings(options: CommandOptions): {
-  readonly env: NodeJS.ProcessEnv
-  readonly maxBuffer: number
-  readonly encoding: 'utf8' | 'latin1'
-  readonly cwd?: string
-} {
-  const env = { ...process.env, LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive' }
-  const standard = { env, maxBuffer: 256 * 1024 * 1024, encoding: options.encoding ?? 'utf8' }
-  return options.cwd === undefined ? standard : { ...standard, cwd: options.cwd }
+const maxBuffer = 256 * 1024 * 1024
+
+function programEnvironment(): NodeJS.ProcessEnv {
+  return { ...process.env, LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive' }
+}
+
+let shell: Shell | undefined
+
+/** The shell that starts programs here: no case's, and no leak. */
+export function shellPid(): number | undefined {
+  return shell?.pid
 }
 
 /** Runs a program to its end and gives its standard output; failure throws with what it wrote to standard error. */
-export function command(
+export async function command(
   file: string,
   args: readonly string[],
   options: CommandOptions = {},
 ): Promise<string> {
+  if (process.platform === 'win32' || shell?.isFree === false) return directly(file, args, options)
+  shell ??= new Shell(programEnvironment())
+  const { status, stdout, stderr } = await shell.run([file, ...args], options.cwd ?? process.cwd())
+  if (status === 0) return stdout.toString(options.encoding)
+  throw new Error(`Command failed: ${[file, ...args].join(' ')}\n${stderr.toString()}`)
+}
+
+/** Of programs that run at the same time, all but one. */
+function directly(
+  file: string,
+  args: readonly string[],
+  { cwd, encoding = 'utf8' }: CommandOptions,
+): Promise<string> {
   return new Promise((resolve, reject) => {
-    const { signal } = options
-    const all = { ...settings(options), ...(signal === undefined ? {} : { signal }) }
-    const child = execFile(file, args, all, (error, stdout) => {
+    const settings = { env: programEnvironment(), maxBuffer, encoding, ...(cwd === undefined ? {} : { cwd }) }
+    const child = execFile(file, args, settings, (error, stdout) => {
       if (error === null) resolve(stdout)
       else reject(error)
     })
@@ -38,5 +52,6 @@ export function command(
 
 /** The same for an exit handler, where nothing asynchronous runs any more. */
 export function commandSync(file: string, args: readonly string[]): string {
-  return execFileSync(file, args, { ...settings({}), stdio: ['ignore', 'pipe', 'pipe'] })
+  const settings = { env: programEnvironment(), maxBuffer, encoding: 'utf8' } as const
+  return execFileSync(file, args, { ...settings, stdio: ['ignore', 'pipe', 'pipe'] })
 }
