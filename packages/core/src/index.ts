@@ -48,7 +48,7 @@ export type {
   WritableLayer,
   WritableLayerRecord,
 } from './layer-store.ts'
-export type { Mount } from './mount.ts'
+export { layerMount, type Mount } from './mount.ts'
 export { MountReferences } from './mount-references.ts'
 export { parseBoolean, parseKeyValue, parseSize, rejectSize, rejectUnknownOptions } from './option.ts'
 export {

@@ -82,4 +82,12 @@ export {
   lremovexattr,
   lsetxattr,
 } from './xattr.ts'
-export { abandonedScratch, makeScratch, moveToScratch, reapScratch, type Scratch } from './scratch.ts'
+export { nearestDirectory, reapProbes } from './probe-place.ts'
+export {
+  abandonedScratch,
+  makeScratch,
+  moveToScratch,
+  reapScratch,
+  type Scratch,
+  takeName,
+} from './scratch.ts'

@@ -6,10 +6,19 @@
  * `.graphdriver-<purpose>-<random>`.
  */
 import { randomBytes } from 'node:crypto'
-import { chmodSync, closeSync, fstatSync, lstatSync, mkdirSync, readdirSync, renameSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+} from 'node:fs'
 import path from 'node:path'
 import { O } from './abi.ts'
-import { AT_FDCWD, DT } from './constants.ts'
+import { AT_FDCWD, DT, RENAME } from './constants.ts'
 import { readDirectory } from './directory.ts'
 import { isSystemError } from './error.ts'
 import { flock } from './file.ts'
@@ -17,7 +26,7 @@ import { unmountTree } from './mount.ts'
 import type { Path } from './libc.ts'
 import { openat } from './open.ts'
 import { lstatx } from './stat.ts'
-import { unlinkat } from './tree.ts'
+import { renameat2, unlinkat } from './tree.ts'
 
 /** A directory under lock. Disposing it drops the lock; whoever holds it also removes or renames it. */
 export interface Scratch extends Disposable {
@@ -39,6 +48,26 @@ export function makeScratch(parent: string, purpose: string, mode: number): Scra
     // Between the two calls a reaper took it for garbage.
     if (attempt === attempts) throw new Error(`${directory}: other processes keep removing it`)
   }
+}
+
+/**
+ * Gives a directory, which is whole now, the name that it is to have. Of two that want one name at once, in whatever
+ * processes, exactly one succeeds.
+ *
+ * @returns false when the name is taken
+ */
+export function takeName(made: string, target: string): boolean {
+  try {
+    renameat2(AT_FDCWD, made, AT_FDCWD, target, RENAME.NOREPLACE)
+    return true
+  } catch (error) {
+    if (isSystemError(error, 'EEXIST', 'ENOTEMPTY')) return false
+    // NFS and some FUSE filesystems cannot rename so; there two processes are not told apart.
+    if (!isSystemError(error, 'EINVAL', 'ENOSYS')) throw error
+  }
+  if (existsSync(target)) return false
+  renameSync(made, target)
+  return true
 }
 
 /**

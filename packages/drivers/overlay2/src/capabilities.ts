@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs'
 import type { Capabilities } from '@graphdriver/core'
 import { getpagesize, hasCapability, inUserNamespace } from '@graphdriver/sys'
-import type { OverlayHost } from './host.ts'
-import { maximumDepth } from './mount-data.ts'
+import { maximumDepth, type OverlayHost } from '@graphdriver/sys/overlayfs'
 
 export function capabilitiesOf(host: OverlayHost): Capabilities {
   const mapped = inUserNamespace()

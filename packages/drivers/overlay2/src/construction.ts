@@ -11,14 +11,12 @@ import path from 'node:path'
 import { copyDirectoryAttributes, type TreeWorkers } from '@graphdriver/archive'
 import { type CallOptions, GraphDriverError, type LayerId } from '@graphdriver/core'
 import {
-  AT_FDCWD,
   isSystemError,
   makeScratch,
   moveToScratch,
-  RENAME,
-  renameat2,
   reapScratch,
   type Scratch,
+  takeName,
   unmountTree,
 } from '@graphdriver/sys'
 import { layerPaths, type LayerRecord, pathsIn, readLayer, readLink } from './layout.ts'
@@ -55,7 +53,7 @@ async function makeDirectoryOf(
     if (parent !== undefined) await markCommitted(home, parent)
     // Before the name: made after it, the link of a layer that is removed meanwhile would stay for ever.
     await ensureLink(home, id, record.link)
-    takeName(scratch.path, home, id)
+    if (!takeName(scratch.path, path.join(home, id))) throw alreadyThere(id)
   } catch (error) {
     // What cannot be removed now is reaped when the home is opened again; the first error says more.
     await removeLink(home, record.link).catch(() => undefined)
@@ -125,18 +123,6 @@ async function markCommitted(home: string, parent: LayerId): Promise<void> {
     throw new GraphDriverError('GD_LAYER_NOT_FOUND', `overlay2 holds no layer ${parent}, the parent`, {
       id: parent,
     })
-  }
-}
-
-/** Of two that make the same layer at once, in whatever processes, exactly one succeeds. */
-function takeName(directory: string, home: string, id: LayerId): void {
-  try {
-    renameat2(AT_FDCWD, directory, AT_FDCWD, path.join(home, id), RENAME.NOREPLACE)
-  } catch (error) {
-    if (isSystemError(error, 'EEXIST', 'ENOTEMPTY')) {
-      throw alreadyThere(id)
-    }
-    throw error
   }
 }
 

@@ -3,7 +3,7 @@ import { readlink } from 'node:fs/promises'
 import path from 'node:path'
 import type { LayerId, StatusRow } from '@graphdriver/core'
 import { isSystemError } from '@graphdriver/sys'
-import type { OverlayHost } from './host.ts'
+import type { OverlayHost } from '@graphdriver/sys/overlayfs'
 import { layerPaths, readLayer } from './layout.ts'
 
 /** The rows of `docker info`; programs look for them by these names. */

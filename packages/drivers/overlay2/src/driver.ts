@@ -1,5 +1,11 @@
 import path from 'node:path'
-import { naiveDiff, type OverlayWhiteouts, type TreeWorkers } from '@graphdriver/archive'
+import {
+  hasRedirect,
+  naiveDiff,
+  type OverlayWhiteouts,
+  type TreeWorkers,
+  upperChanges,
+} from '@graphdriver/archive'
 import {
   type CallOptions,
   type Capabilities,
@@ -10,24 +16,21 @@ import {
   type GetOptions,
   isGraphDriverError,
   type LayerId,
+  layerMount,
   type Mount,
   MountReferences,
   type StatusRow,
   type TarStream,
 } from '@graphdriver/core'
 import { isSystemError, type Scratch } from '@graphdriver/sys'
+import { isStackMounted, type OverlayHost } from '@graphdriver/sys/overlayfs'
 import { capabilitiesOf } from './capabilities.ts'
 import { discardLayer, hideLayer, makeLayer, reapLayers } from './construction.ts'
 import { describeHost, describeLayer } from './description.ts'
-import type { OverlayHost } from './host.ts'
-import { layerMount } from './layer-mount.ts'
 import { layerPaths, type LayerRecord, readLayer } from './layout.ts'
 import { layerIds } from './links.ts'
 import { isCommitted, mountLayer, unmountLayer } from './mounting.ts'
 import { checkStorageOptions } from './options.ts'
-import { hasRedirect } from './redirect.ts'
-import { isStackMounted } from './stack.ts'
-import { upperChanges } from './upper-changes.ts'
 
 export class Overlay2Driver implements Driver {
   readonly name = 'overlay2'

@@ -1,12 +1,18 @@
 /** Showing one layer with everything below it at its `merged/`. */
 import { closeSync, existsSync, mkdirSync } from 'node:fs'
 import { GraphDriverError, type LayerId } from '@graphdriver/core'
-import { AT_FDCWD, flock, isSystemError, O, openat } from '@graphdriver/sys'
-import type { OverlayHost } from './host.ts'
+import { AT_FDCWD, flock, getpagesize, isSystemError, O, openat } from '@graphdriver/sys'
+import {
+  isStackMounted,
+  maximumDepth,
+  mountStack,
+  type OverlayHost,
+  removeMountPoint,
+  type Stack,
+  unmountStack,
+} from '@graphdriver/sys/overlayfs'
 import { type LayerPaths, layerPaths, type LayerRecord } from './layout.ts'
 import { repairLinks } from './links.ts'
-import type { Stack } from './mount-data.ts'
-import { isStackMounted, mountStack, removeMountPoint, unmountStack } from './stack.ts'
 
 /**
  * Mounts the layer, unless another process has done so meanwhile.
@@ -24,13 +30,21 @@ export async function mountLayer(
   const paths = layerPaths(home, id)
   const stack = stackOf(id, record.lower, host, isCommitted(paths), label)
   try {
-    return await attempt(home, id, paths, stack, host)
+    return await attempt(home, paths, stack, host)
   } catch (error) {
     // A backup that left l/ out: the layers below know their own short names.
     if (isSystemError(error, 'ENOENT') && (await repairLinks(home)) > 0)
-      return await attempt(home, id, paths, stack, host)
+      return await attempt(home, paths, stack, host)
+    if (isSystemError(error, 'E2BIG')) throw tooDeep(id, record, host, error)
     throw error
   }
+}
+
+function tooDeep(id: LayerId, { lower }: LayerRecord, { appendsLower }: OverlayHost, cause: Error): Error {
+  const depth = lower.length + 1
+  const limit = maximumDepth({ pageSize: getpagesize(), appendsLower })
+  const message = `layer ${id} is the ${depth}th of its stack, which is more than this kernel mounts: ${cause.message}`
+  return new GraphDriverError('GD_MAX_DEPTH', message, { id, depth, limit }, { cause })
 }
 
 /** Whether the layer has or had a child, which would see, and be broken by, what is written to it. */
@@ -62,13 +76,7 @@ function stackOf(
   return { lower, upper: { diff: `${id}/diff`, work: `${id}/work` }, options, label }
 }
 
-async function attempt(
-  home: string,
-  id: LayerId,
-  paths: LayerPaths,
-  stack: Stack,
-  host: OverlayHost,
-): Promise<boolean> {
+async function attempt(home: string, paths: LayerPaths, stack: Stack, host: OverlayHost): Promise<boolean> {
   const { merged } = paths
   let mounting: Promise<void>
   {
@@ -76,7 +84,7 @@ async function attempt(
     if (isStackMounted(merged)) return false
     makeMountPoint(merged)
     // Unless a child process has to do it, the mount is made when this returns.
-    mounting = mountStack({ home, target: merged, id, appendsLower: host.appendsLower }, stack)
+    mounting = mountStack({ home, target: merged, appendsLower: host.appendsLower }, stack)
   }
   try {
     await mounting

@@ -2,18 +2,17 @@ import { mkdirSync, realpathSync } from 'node:fs'
 import path from 'node:path'
 import { TreeWorkers } from '@graphdriver/archive'
 import { type Driver, type DriverHost, GraphDriverError } from '@graphdriver/core'
-import { ensureDirectory } from '@graphdriver/sys'
+import { ensureDirectory, nearestDirectory, reapProbes } from '@graphdriver/sys'
+import { discardOverlayProbe, examineOverlay } from '@graphdriver/sys/overlayfs'
 import { reapLayers } from './construction.ts'
 import { Overlay2Driver } from './driver.ts'
-import { examineHost } from './host.ts'
 import { linksDirectory } from './layout.ts'
 import type { Overlay2Options } from './options.ts'
-import { nearestDirectory, reapProbes } from './probe.ts'
 
 /** @throws GD_DRIVER_UNSUPPORTED */
 export async function openOverlay2(place: DriverHost<Overlay2Options>): Promise<Driver> {
-  reapProbes(place.home)
-  const host = await examineHost(nearestDirectory(place.home))
+  reapProbes(place.home, discardOverlayProbe)
+  const host = await examineOverlay(nearestDirectory(place.home))
   if (!host.supported) {
     throw new GraphDriverError(
       'GD_DRIVER_UNSUPPORTED',

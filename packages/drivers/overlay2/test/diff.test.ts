@@ -15,12 +15,12 @@ import {
   writeFileSync,
 } from 'node:fs'
 import path from 'node:path'
-import { naiveDiff, TreeWorkers } from '@graphdriver/archive'
+import { naiveDiff, TreeWorkers, upperChanges } from '@graphdriver/archive'
 import type { Driver, LayerId, TarStream } from '@graphdriver/core'
 import { lgetxattr, lsetxattr, MNT, readMountTable, run, umount } from '@graphdriver/sys'
 import { compareTrees, type Exception, type FilesystemKind, temporaryDirectory } from '@tooling/lab'
 import { describe, expect, test } from 'vitest'
-import { upperChanges } from '../src/upper-changes.ts'
+
 import { homeOf, id, makeLayer, missing, openOn } from './open.ts'
 import { randomNumbers, workOn } from './recipe.ts'
 

@@ -1,9 +1,10 @@
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
+import { hasRedirect } from '@graphdriver/archive'
 import { lsetxattr } from '@graphdriver/sys'
 import { filesystem } from '@tooling/lab'
 import { expect, test } from 'vitest'
-import { hasRedirect } from '../src/redirect.ts'
+
 import { missing } from './open.ts'
 
 const skipped = missing('ext4')

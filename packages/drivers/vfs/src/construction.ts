@@ -1,16 +1,12 @@
 /** Making and deleting layers so that a process may die anywhere in between. */
-import { renameSync } from 'node:fs'
 import type { TreeWorkers } from '@graphdriver/archive'
 import { type CallOptions, GraphDriverError, type LayerId } from '@graphdriver/core'
 import {
-  AT_FDCWD,
-  isSystemError,
   makeScratch,
   moveToScratch,
-  RENAME,
-  renameat2,
   reapScratch,
   type Scratch,
+  takeName,
   unmountTree,
 } from '@graphdriver/sys'
 import { findLayer, layerDirectory, layerExists, layersDirectory } from './layout.ts'
@@ -31,25 +27,11 @@ export async function makeLayer(construction: Construction, workers: TreeWorkers
   using scratch = makeScratch(layersDirectory(home), 'layer', 0o755)
   try {
     if (source !== undefined) await workers.copy(source, scratch.path, { signal })
-    takeName(scratch.path, home, id)
+    if (!takeName(scratch.path, layerDirectory(home, id))) throw alreadyThere(id)
   } catch (error) {
     // What cannot be removed now is reaped when the home is opened again; the first error says more.
     await workers.remove(scratch.path).catch(() => undefined)
     throw error
-  }
-}
-
-/** Of two that make the same layer at once, in whatever processes, exactly one succeeds. */
-function takeName(made: string, home: string, id: LayerId): void {
-  const directory = layerDirectory(home, id)
-  try {
-    renameat2(AT_FDCWD, made, AT_FDCWD, directory, RENAME.NOREPLACE)
-  } catch (error) {
-    if (isSystemError(error, 'EEXIST', 'ENOTEMPTY')) throw alreadyThere(id)
-    // NFS and some FUSE filesystems cannot rename so; there two processes are not told apart.
-    if (!isSystemError(error, 'EINVAL', 'ENOSYS')) throw error
-    if (layerExists(home, id)) throw alreadyThere(id)
-    renameSync(made, directory)
   }
 }
 

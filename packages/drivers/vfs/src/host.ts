@@ -26,7 +26,7 @@ export function examineHost(directory: string): CopyHost | CopyRefusal {
       const backing = filesystemName(statfs(scratch.path).type)
       return { supported: true, backing, reflink: canReflink(scratch.path) }
     } finally {
-      rmSync(scratch.path, { recursive: true, force: true })
+      discardProbe(scratch.path)
     }
   } catch (error) {
     if (!isSystemError(error)) throw error
@@ -34,6 +34,11 @@ export function examineHost(directory: string): CopyHost | CopyRefusal {
     const hint = 'choose another data root, or make this one writable'
     return { supported: false, code: 'not-writable', reason, hint }
   }
+}
+
+/** It is small. */
+export function discardProbe(directory: string): void {
+  rmSync(directory, { recursive: true, force: true })
 }
 
 function canReflink(scratch: string): boolean {

@@ -2,17 +2,16 @@ import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { TreeWorkers } from '@graphdriver/archive'
 import { type Driver, type DriverHost, GraphDriverError } from '@graphdriver/core'
-import { ensureDirectory } from '@graphdriver/sys'
+import { ensureDirectory, nearestDirectory, reapProbes } from '@graphdriver/sys'
 import { reapLayers } from './construction.ts'
 import { VfsDriver } from './driver.ts'
-import { examineHost } from './host.ts'
 import { layersDirectory } from './layout.ts'
 import type { VfsOptions } from './options.ts'
-import { nearestDirectory, reapProbes } from './probe.ts'
+import { discardProbe, examineHost } from './host.ts'
 
 /** @throws GD_DRIVER_UNSUPPORTED */
 export async function openVfs({ home }: DriverHost<VfsOptions>): Promise<Driver> {
-  reapProbes(home)
+  reapProbes(home, discardProbe)
   const host = examineHost(nearestDirectory(home))
   if (!host.supported) {
     throw new GraphDriverError(

@@ -1,33 +1,26 @@
 /** Mounting and unmounting one stack of layers. */
 import { closeSync, rmdirSync } from 'node:fs'
 import path from 'node:path'
-import { GraphDriverError } from '@graphdriver/core'
-import {
-  AT_FDCWD,
-  FILESYSTEM_MAGIC,
-  getpagesize,
-  isSystemError,
-  MNT,
-  mount,
-  mountFilesystem,
-  O,
-  openat,
-  run,
-  statfs,
-  umount,
-} from '@graphdriver/sys'
-import { chooseWay, fitsOption, maximumDepth, maximumLower, mountOptions, type Stack } from './mount-data.ts'
+import { constants } from 'node:os'
+import { O } from '../abi.ts'
+import { run } from '../command.ts'
+import { AT_FDCWD, MNT } from '../constants.ts'
+import { isSystemError, SystemError } from '../error.ts'
+import { FILESYSTEM_MAGIC, statfs } from '../filesystem.ts'
+import { mountFilesystem } from '../mount-api.ts'
+import { mount, umount } from '../mount.ts'
+import { openat } from '../open.ts'
+import { getpagesize } from '../process.ts'
+import { chooseWay, fitsOption, maximumLower, mountOptions, type Stack } from './mount-data.ts'
 
 export interface MountPoint {
   readonly home: string
   /** An existing directory. */
   readonly target: string
-  /** Whom to name when it fails. */
-  readonly id: string
   readonly appendsLower: boolean
 }
 
-/** @throws GD_MAX_DEPTH when this kernel has no way to be told so many layers; SystemError of the mount */
+/** @throws SystemError of the mount; E2BIG when this kernel has no way to be told so many layers */
 export async function mountStack(point: MountPoint, stack: Stack): Promise<void> {
   const { home, target } = point
   const way = chooseWay(home, stack, { pageSize: getpagesize(), appendsLower: point.appendsLower })
@@ -42,17 +35,12 @@ export async function mountStack(point: MountPoint, stack: Stack): Promise<void>
       await mountByCommand(home, target, way.data)
       return
     case 'nothing': {
-      const depth = stack.lower.length + (stack.upper === undefined ? 0 : 1)
-      throw new GraphDriverError(
-        'GD_MAX_DEPTH',
-        `layer ${point.id}: a stack of ${depth} layers is more than this kernel mounts; ` +
-          `it takes ${maximumLower} from Linux 6.7 on, and what fits in a page before`,
-        {
-          id: point.id,
-          depth,
-          limit: maximumDepth({ pageSize: getpagesize(), appendsLower: point.appendsLower }),
-        },
-      )
+      const layers = stack.lower.length + (stack.upper === undefined ? 0 : 1)
+      throw new SystemError(constants.errno.E2BIG, {
+        syscall: 'mount',
+        path: target,
+        note: `a stack of ${layers} layers; Linux 6.7 or later takes ${maximumLower}, others what fits in a page`,
+      })
     }
   }
 }

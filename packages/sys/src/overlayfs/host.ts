@@ -4,23 +4,17 @@
  */
 import { closeSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import type { Capabilities } from '@graphdriver/core'
-import {
-  AT_FDCWD,
-  DT,
-  filesystemName,
-  fsconfigString,
-  fsopen,
-  isSystemError,
-  O,
-  openat,
-  readDirectory,
-  statfs,
-  unmountTree,
-  makeScratch,
-} from '@graphdriver/sys'
+import { O } from '../abi.ts'
+import { AT_FDCWD, DT } from '../constants.ts'
+import { readDirectory } from '../directory.ts'
+import { isSystemError } from '../error.ts'
+import { filesystemName, statfs } from '../filesystem.ts'
+import { fsconfigString, fsopen } from '../mount-api.ts'
+import { unmountTree } from '../mount.ts'
+import { openat } from '../open.ts'
+import { makeScratch } from '../scratch.ts'
 import type { MountOption } from './mount-data.ts'
-import { type OverlayXattr, parameter, Trial } from './trial.ts'
+import { type OverlayXattr, parameter, Trial, type UpperIsDiff } from './trial.ts'
 
 /** The place can serve, and this is how. */
 export interface OverlayHost {
@@ -33,7 +27,7 @@ export interface OverlayHost {
   /** The kernel takes lower directories one by one. */
   readonly appendsLower: boolean
   /** Whether an upper directory is exactly the layer's changes. */
-  readonly nativeDiff: Capabilities['diff']
+  readonly nativeDiff: UpperIsDiff
   /** Docker on this host lets the kernel write redirects, which a native diff would not understand. */
   readonly mayRedirect: boolean
 }
@@ -47,14 +41,14 @@ export interface OverlayRefusal {
 }
 
 /** Tries `directory`, which exists. Leaves nothing behind; what a killed process left is `reapProbes`' task. */
-export async function examineHost(directory: string): Promise<OverlayHost | OverlayRefusal> {
+export async function examineOverlay(directory: string): Promise<OverlayHost | OverlayRefusal> {
   try {
     const appendsLower = probeAppendsLower(directory)
     using scratch = makeScratch(directory, 'probe', 0o700)
     try {
       return await examineScratch(scratch.path, appendsLower)
     } finally {
-      discardProbe(scratch.path)
+      discardOverlayProbe(scratch.path)
     }
   } catch (error) {
     return refusalOf(directory, error)
@@ -62,7 +56,7 @@ export async function examineHost(directory: string): Promise<OverlayHost | Over
 }
 
 /** Unmounts and removes a probe's directory. It is small. */
-export function discardProbe(directory: string): void {
+export function discardOverlayProbe(directory: string): void {
   unmountTree(directory)
   rmSync(directory, { recursive: true, force: true })
 }

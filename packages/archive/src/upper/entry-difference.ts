@@ -1,6 +1,6 @@
 /** Whether one entry differs from another by the rules of a layer's changes: metadata decides, contents do not. */
 import { readlinkSync } from 'node:fs'
-import { metadataDiffers } from '@graphdriver/archive'
+import { metadataDiffers } from '../tree/metadata-difference.ts'
 import { isSystemError, lgetxattr, llistxattr, S, type Stat } from '@graphdriver/sys'
 
 /** An entry with its path, which is not followed. */

@@ -1,5 +1,11 @@
 import { expect, test } from 'vitest'
-import { chooseWay, maximumDepth, mountData, mountOptions, type Stack } from '../src/mount-data.ts'
+import {
+  chooseWay,
+  maximumDepth,
+  mountData,
+  mountOptions,
+  type Stack,
+} from '../../src/overlayfs/mount-data.ts'
 
 const label = 'system_u:object_r:container_file_t:s0:c1,c2'
 const append = { pageSize: 4096, appendsLower: true }

@@ -9,7 +9,6 @@
 import { closeSync, readdirSync } from 'node:fs'
 import { constants } from 'node:os'
 import { setImmediate as breathe } from 'node:timers/promises'
-import { pathText } from '@graphdriver/archive'
 import type { Change } from '@graphdriver/core'
 import {
   AT_EMPTY_PATH,
@@ -23,7 +22,8 @@ import {
   SystemError,
 } from '@graphdriver/sys'
 import { differs, type Entry, isDirectory, isWhiteout } from './entry-difference.ts'
-import type { OverlayXattr } from './trial.ts'
+import type { OverlayWhiteouts } from '../apply/options.ts'
+import { pathText } from '../tree/path-text.ts'
 
 /** A change whose path is bytes, without a leading slash: they are sorted by bytes. */
 interface UpperChange {
@@ -47,13 +47,13 @@ interface Frame {
 const slash = Buffer.from('/')
 const sliceMilliseconds = 5
 
-export interface Comparison {
+export interface UpperComparison {
   /** The layer's upper directory. */
   readonly upper: string
   /** Where the parent is visible, and whether that is a mount of it. */
   readonly base: string
   readonly mounted: boolean
-  readonly xattr: OverlayXattr
+  readonly xattr: OverlayWhiteouts['xattr']
   readonly signal?: AbortSignal | undefined
 }
 
@@ -62,7 +62,7 @@ export interface Comparison {
  *
  * @throws SystemError ENOENT when the parent is not mounted any more
  */
-export async function upperChanges(comparison: Comparison): Promise<readonly Change[]> {
+export async function upperChanges(comparison: UpperComparison): Promise<readonly Change[]> {
   const { upper, base, mounted, xattr, signal } = comparison
   // Another process may unmount the parent meanwhile. An open directory keeps it; paths would lead to an empty one,
   // and every file would look new.
@@ -92,7 +92,12 @@ class UpperWalk {
   readonly #changes: UpperChange[] = []
   #sliceEnd = performance.now() + sliceMilliseconds
 
-  constructor(upper: Buffer, base: Buffer, xattr: OverlayXattr, signal: AbortSignal | undefined) {
+  constructor(
+    upper: Buffer,
+    base: Buffer,
+    xattr: OverlayWhiteouts['xattr'],
+    signal: AbortSignal | undefined,
+  ) {
     this.#upper = upper
     this.#base = base
     this.#opaque = `${xattr}.overlay.opaque`

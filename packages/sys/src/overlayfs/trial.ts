@@ -1,13 +1,17 @@
 /** A first mount in a scratch directory, to see what overlayfs does there. */
 import { mkdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import type { Capabilities } from '@graphdriver/core'
-import { inUserNamespace, isSystemError, lgetxattr, lsetxattr } from '@graphdriver/sys'
+import { isSystemError } from '../error.ts'
+import { inUserNamespace } from '../process.ts'
+import { lgetxattr, lsetxattr } from '../xattr.ts'
 import type { MountOption, Stack } from './mount-data.ts'
 import { mountStack } from './stack.ts'
 
 /** The namespace of overlayfs' own attributes: `<xattr>.overlay.opaque`. */
 export type OverlayXattr = 'trusted' | 'user'
+
+/** Whether an upper directory is exactly what was changed. */
+export type UpperIsDiff = { readonly native: true } | { readonly native: false; readonly reason: string }
 
 export type TrialMount =
   | { readonly mounted: true; readonly xattr: OverlayXattr; readonly options: readonly MountOption[] }
@@ -42,7 +46,7 @@ export class Trial {
         // The kernel reads the attribute when it looks the directory up, so it has to be there before.
         this.#setOpaque(xattr)
         const target = this.#at('merged')
-        const point = { home: this.#directory, target, id: 'probe', appendsLower: this.#appendsLower }
+        const point = { home: this.#directory, target, appendsLower: this.#appendsLower }
         await mountStack(point, stack)
         return { mounted: true, xattr, options }
       } catch (error) {
@@ -64,7 +68,7 @@ export class Trial {
     return this.#isOpaque(xattr, 'upper/replaced')
   }
 
-  nativeDiff(xattr: OverlayXattr): Capabilities['diff'] {
+  nativeDiff(xattr: OverlayXattr): UpperIsDiff {
     if (inUserNamespace() && xattr === 'trusted')
       return naive(
         'a user namespace may not read trusted.overlay attributes; Linux 5.11 or later has userxattr',
@@ -106,7 +110,7 @@ export class Trial {
   }
 }
 
-function naive(reason: string): Capabilities['diff'] {
+function naive(reason: string): UpperIsDiff {
   return { native: false, reason }
 }
 

@@ -1,0 +1,12 @@
+export { discardOverlayProbe, examineOverlay, type OverlayHost, type OverlayRefusal } from './host.ts'
+export {
+  chooseWay,
+  maximumDepth,
+  maximumLower,
+  mountData,
+  type MountOption,
+  mountOptions,
+  type Stack,
+} from './mount-data.ts'
+export { isStackMounted, type MountPoint, mountStack, removeMountPoint, unmountStack } from './stack.ts'
+export type { OverlayXattr, UpperIsDiff } from './trial.ts'
