@@ -35,6 +35,7 @@ import { inChunks } from '../tar/raw-tar.ts'
 import { collect, type ReadEntry, readTar } from '../tar/read-tar.ts'
 import type { Exception } from '../tree/comparison.ts'
 import { bytePath, readTree } from '../tree/tree.ts'
+import { rebuild } from './rebuild.ts'
 
 function entriesOf({ driver }: CaseContext, id: LayerId, parent?: LayerId): Promise<readonly ReadEntry[]> {
   return readTar(driver.diff(id, parent))
@@ -63,16 +64,6 @@ function entryOf(entries: readonly ReadEntry[], wanted: string): ReadEntry {
 async function mixed(context: CaseContext): Promise<readonly [base: LayerId, layer: LayerId]> {
   const base = await context.layer('base', undefined, mixedBase)
   return [base, await context.layer('layer1', base, mixedChange)]
-}
-
-/** Makes a stack, then the same stack again from its diffs alone, and looks at every level. */
-async function replay(context: CaseContext, recipes: readonly Recipe[]): Promise<void> {
-  const layers = await context.stack('l', ...recipes)
-  let top: LayerId | undefined
-  for (const [index, layer] of layers.entries()) {
-    top = await context.transplant(`replayed${index}`, top, layer, layers[index - 1])
-    await context.showsApplied(top, ...recipes.slice(0, index + 1))
-  }
 }
 
 interface Replay extends Omit<CaseBody, 'run'> {
@@ -732,7 +723,7 @@ export const diff: readonly ConformanceCase[] = casesOf(
   })),
   ...replays.map(({ recipes, ...rest }): CaseBody => ({
     ...rest,
-    run: (context) => replay(context, recipes),
+    run: (context) => rebuild(context, recipes),
   })),
   {
     name: 'names-of-any-bytes',

@@ -16,7 +16,6 @@ import {
 } from 'node:fs'
 import path from 'node:path'
 import type { Driver, TarStream } from '../../driver.ts'
-import type { LayerId } from '../../id.ts'
 import { type CaseBody, casesOf, type ConformanceCase } from '../case.ts'
 import type { CaseContext } from '../context.ts'
 import { command } from '../host/command.ts'
@@ -42,21 +41,7 @@ import {
 import { inChunks, rawTar } from '../tar/raw-tar.ts'
 import { collect, readTar } from '../tar/read-tar.ts'
 import { anyOwner, attrCommands, netRawCapability } from './needs.ts'
-
-/**
- * Does the recipes in a stack of layers, then carries each layer's diff over to a second stack, as build, commit and
- * pull do. Both stacks must show what the recipes make of a plain directory, at each height.
- */
-async function rebuild(context: CaseContext, recipes: readonly Recipe[]): Promise<void> {
-  let [built, carried]: [LayerId?, LayerId?] = []
-  for (const [height, recipe] of recipes.entries()) {
-    const below: LayerId | undefined = built
-    built = await context.layer(`built${height}`, below, recipe)
-    carried = await context.transplant(`carried${height}`, carried, built, below)
-    await context.shows(built, ...recipes.slice(0, height + 1))
-    await context.showsApplied(carried, ...recipes.slice(0, height + 1))
-  }
-}
+import { rebuild } from './rebuild.ts'
 
 interface History extends Omit<CaseBody, 'run'> {
   readonly recipes: readonly Recipe[]
