@@ -131,7 +131,8 @@ export const abortMutants: readonly Mutant[] = [
     breaks: (intact) => ({
       async create(id, options) {
         await intact.create(id, options)
-        options?.signal?.addEventListener('abort', () => void intact.remove(id), { once: true })
+        const remove = (): void => void intact.remove(id).catch(() => undefined)
+        options?.signal?.addEventListener('abort', remove, { once: true })
       },
     }),
   },
