@@ -1,7 +1,9 @@
+import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
-import { command } from '../../src/conformance/host/command.ts'
+import { command, shellPid } from '../../src/conformance/host/command.ts'
 import { temporaryDirectory } from '../../src/conformance/host/temporary-directory.ts'
 
 const awkward = ["it's", '$HOME `x` "y" \\', 'two\nlines', '', '*', 'ü', '-n', '#', '%s']
@@ -31,6 +33,15 @@ test('failure says what was run, and what it had to say', async () => {
   expect(await command('echo', ['still here'])).toBe('still here\n')
 })
 
+test.skipIf(process.platform === 'win32')('it goes on when its shell has been killed', async () => {
+  await command('true', [])
+  const pid = shellPid()
+  assert(pid !== undefined)
+  process.kill(pid, 'SIGKILL')
+  await expect.poll(() => existsSync(`/proc/${pid}`)).toBe(false)
+  expect(await command('echo', ['still here'])).toBe('still here\n')
+})
+
 test('programs that run at the same time do not wait for each other', async () => {
   await using directory = await temporaryDirectory()
   const meet = (own: string, other: string): Promise<string> =>
@@ -45,7 +56,7 @@ test('programs that run at the same time do not wait for each other', async () =
 test('it keeps no process alive, and gives more than a pipe holds', async () => {
   const source = new URL('../../src/conformance/host/command.ts', import.meta.url).href
   const program = `
-    import { command } from ${JSON.stringify(source)}
+    import { command, shellPid } from ${JSON.stringify(source)}
     console.log((await command('seq', ['100000'])).length)`
   const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', program], {
     timeout: 20_000,

@@ -59,9 +59,10 @@ export class Shell {
     return this.#process.pid
   }
 
-  /** It does one thing at a time. */
+  /** It does one thing at a time, for as long as it lives. */
   get isFree(): boolean {
-    return !this.#busy && this.#process.exitCode === null
+    const { exitCode, signalCode } = this.#process
+    return !this.#busy && exitCode === null && signalCode === null
   }
 
   /** Runs a program with the working directory and umask of this process, and no input. */
