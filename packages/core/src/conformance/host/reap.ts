@@ -18,11 +18,19 @@ export function tearDown(directory: string): readonly string[] {
   const loops = attachedBelow(directory)
   // Lazily: a process that still runs inside keeps what it has open, but the name is free.
   for (const mount of mounts) commandSync('umount', ['--lazy', mount])
-  // Those of mount(8) are gone with their mount.
-  for (const [device] of loops)
-    if (backingFile(device) !== undefined) commandSync('losetup', ['--detach', device])
+  for (const [device] of loops) detach(device)
   rmSync(directory, { recursive: true, force: true })
   return mounts
+}
+
+/** Those of mount(8) go with their mount, or some time after. */
+function detach(device: string): void {
+  if (backingFile(device) === undefined) return
+  try {
+    commandSync('losetup', ['--detach', device])
+  } catch (error) {
+    if (backingFile(device) !== undefined) throw error
+  }
 }
 
 /** Of several that reap at once, the one whose rename succeeds; whoever comes after it finds an owner that lives. */
