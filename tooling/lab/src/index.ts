@@ -15,3 +15,12 @@ export { debianImage, debianImageRequirements } from './image/debian-image.ts'
 export type { LabImage, LabLayer, OciForms } from './image/lab-image.ts'
 export { generatedImage } from './image/generated-image.ts'
 export { type TarEntry, tarOf } from './image/plain-tar.ts'
+export {
+  type GuestFilesystem,
+  type GuestRequest,
+  guestRequirements,
+  type GuestResult,
+  type GuestScratch,
+  guestSystem,
+  runInGuest,
+} from './guest/guest.ts'

@@ -2,9 +2,9 @@
  * Builds the test image: `node build.ts <directory>`. A program of its own, so that flock(1) can hold others back
  * while it works, and the kernel lets them go should it die.
  */
-import { existsSync } from 'node:fs'
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { make } from '../cache.ts'
 import { filesystem } from '../filesystem.ts'
 import { fileDigest } from './digest.ts'
 import { ownDistribution } from './distribution.ts'
@@ -59,13 +59,4 @@ async function buildImage(directory: string): Promise<void> {
   await writeFile(path.join(directory, 'layers.json'), JSON.stringify(record))
 }
 
-const [, , directory] = process.argv
-if (directory === undefined) throw new Error('usage: node build.ts <directory>')
-// Whoever held the lock before may have built it.
-if (!existsSync(directory)) {
-  const unfinished = `${directory}.unfinished`
-  await rm(unfinished, { recursive: true, force: true })
-  await mkdir(unfinished)
-  await buildImage(unfinished)
-  await rename(unfinished, directory)
-}
+await make(buildImage)
