@@ -50,10 +50,10 @@ export class TreeWorkers implements AsyncDisposable {
    *   as `ENOSPC` with the path they are about
    */
   async apply(root: string, tar: TarStream, options: ApplyOptions): Promise<ApplyResult> {
-    const { signal, whiteouts, lowers, limits } = options
+    const { signal, whiteouts, lowers, shared, limits } = options
     const thread = await this.#pool.acquireForStream(signal)
     try {
-      const input: Jobs['apply']['input'] = { root, whiteouts, lowers, limits }
+      const input: Jobs['apply']['input'] = { root, whiteouts, lowers, shared, limits }
       const result = thread.run<ApplyResult>({ kind: 'apply', input }, signal)
       await feed(tar, new RingWriter(thread.ring), result, (reason) => thread.abort(reason))
       return await result
@@ -85,6 +85,11 @@ export class TreeWorkers implements AsyncDisposable {
   /** Bytes of all that is no directory, each inode once. */
   size(tree: string, options: CallOptions = {}): Promise<number> {
     return this.#call('size', { tree }, options)
+  }
+
+  /** How many directories a tree has, its root included: as many inodes does a copy by hard links take. */
+  countDirectories(tree: string, options: CallOptions = {}): Promise<number> {
+    return this.#call('countDirectories', { tree }, options)
   }
 
   /** Bytes of what was added or modified and is no directory, each inode once. */

@@ -44,6 +44,8 @@ export interface ErrorDetails {
   readonly GD_LAYER_NOT_RETAINED: { readonly id: string }
   /** The stack of layers is deeper than the driver or the store can mount. */
   readonly GD_MAX_DEPTH: { readonly id: string; readonly depth: number; readonly limit: number }
+  /** The filesystem has fewer inodes left than the layer is sure to take; nothing was made. */
+  readonly GD_NO_INODES: { readonly id: string; readonly needed: number; readonly free: number }
   /** A writable layer of this name exists already. */
   readonly GD_NAME_CONFLICT: { readonly name: string }
   /** No writable layer has this name. */

@@ -30,13 +30,13 @@ for (const name of ['open', 'rename', 'mkdir', 'rm'] as const) {
 syncBuiltinESMExports()
 
 const { dockerInitLayer } = await import('../src/index.ts')
-const { DataRoot } = await import('./data-root.ts')
-const { default: vfs } = await import('@graphdriver/vfs')
-const { default: overlay2 } = await import('@graphdriver/overlay2')
+const { DataRoot, definitions } = await import('./data-root.ts')
 const { crashLayer, crashBase } = await import('./crash-layer.ts')
 const { diffIdOf } = await import('./tar-file.ts')
 
-const data = new DataRoot(driverName === 'vfs' ? vfs : overlay2, root)
+const definition = definitions.find(({ name }) => name === driverName)
+if (definition === undefined) throw new Error(`no driver ${driverName}`)
+const data = new DataRoot(definition, root)
 const store = await data.store({ durability: 'safe' })
 const base = parseChainId(diffIdOf(crashBase))
 // Held, so that it is not deleted with the layer above it.

@@ -24,3 +24,4 @@ export {
   guestSystem,
   runInGuest,
 } from './guest/guest.ts'
+export { id, makeLayer, workbench, type Workbench, type Workplace } from './workbench.ts'

@@ -22,10 +22,19 @@ import { DirectoryTree } from './directory-tree.ts'
 import { invalidEntry, unsupportedEntry } from './entry-error.ts'
 import { baseOf, type EntryPath, parentOf, pathBytes, shownName } from './entry-path.ts'
 import { isOverlayXattr, LowerLayers } from './lower-layers.ts'
-import { applyToLink, applyToName, applyToOpen, dropXattrs, timesOf, type XattrFilter } from './metadata.ts'
+import {
+  applyToLink,
+  applyToName,
+  applyToOpen,
+  dropXattrs,
+  linkDiffers,
+  timesOf,
+  type XattrFilter,
+} from './metadata.ts'
 import type { ApplyRequest } from './options.ts'
 import { OverlayMarks } from './overlay-marks.ts'
 import { removeLower, removeName } from './removal.ts'
+import { unshare } from './unshare.ts'
 
 const newFile = O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW
 type NodeType = 'char' | 'block' | 'fifo'
@@ -37,9 +46,13 @@ export class LayerTree implements Disposable {
   readonly #tree: DirectoryTree
   /** How deletions are recorded for overlayfs; without it they are carried out. */
   readonly #marks: OverlayMarks | undefined
+  readonly #root: string
+  readonly #shared: boolean
   #contentBytes = 0
 
-  constructor({ root, whiteouts, lowers }: ApplyRequest) {
+  constructor({ root, whiteouts, lowers, shared = false }: ApplyRequest) {
+    this.#root = root
+    this.#shared = shared
     this.#tree = new DirectoryTree(root, {
       revive: (parent, name) => this.#revive(parent, name),
       lower: (parent, name) => this.#marks?.lower(parent, name),
@@ -104,6 +117,7 @@ export class LayerTree implements Disposable {
     }
     this.#replacing(parent, name, link)
     parent.own(name)
+    if (this.#shared && source === undefined) this.#unshare(header, parent, name, target)
     applyToLink(this.#tree.fd(parent), name, header, this.wantedXattr)
   }
 
@@ -188,6 +202,13 @@ export class LayerTree implements Disposable {
     if (this.#marks?.isWhiteout(parent, name) !== true) return undefined
     this.remove(parent, name)
     return this.#hideBelow(this.#tree.imply(parent, name))
+  }
+
+  /** A link to a file of other layers, whose entry says something else of the file than they do. */
+  #unshare(header: TarHeader, parent: Directory, name: string, target: EntryPath): void {
+    if (this.#tree.find(parentOf(target))?.owns(baseOf(target)) === true) return
+    const fd = this.#tree.fd(parent)
+    if (linkDiffers(fd, name, header, this.wantedXattr)) unshare(this.#root, fd, Buffer.from(name, 'latin1'))
   }
 
   /** Makes first and looks only when something is in the way, which in a new layer is never. */

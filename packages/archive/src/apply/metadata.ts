@@ -14,6 +14,7 @@ import {
   fsetxattr,
   futimens,
   isSystemError,
+  lgetxattr,
   lsetxattr,
   O,
   openat,
@@ -102,6 +103,18 @@ export function applyToLink(parent: number, name: string, header: TarHeader, wan
     utimensat(parent, path, atimeNs, mtimeNs, AT_SYMLINK_NOFOLLOW)
 }
 
+/** Whether `applyToLink` would change anything. */
+export function linkDiffers(parent: number, name: string, header: TarHeader, wanted: XattrFilter): boolean {
+  const stat = statx(parent, pathBytes(name), AT_SYMLINK_NOFOLLOW)
+  if (stat.uid !== header.uid || stat.gid !== header.gid) return true
+  if (BigInt(stat.mtimeSec) !== timesOf(header).mtimeNs / 1_000_000_000n) return true
+  if ((stat.mode & S.IFMT) !== S.IFLNK && (stat.mode & modeBits) !== (header.mode & modeBits)) return true
+  const path = namePath(parent, name)
+  return header.xattrs.some(
+    ([attribute, value]) => wanted(attribute) && lgetxattr(path, attribute)?.equals(value) !== true,
+  )
+}
+
 function changeOwner(parent: number, name: string, header: TarHeader): void {
   try {
     fchownat(parent, pathBytes(name), header.uid, header.gid, AT_SYMLINK_NOFOLLOW)
@@ -112,11 +125,15 @@ function changeOwner(parent: number, name: string, header: TarHeader): void {
 
 function changeXattrs(parent: number, name: string, header: TarHeader, wanted: XattrFilter): void {
   if (header.xattrs.length === 0) return
-  // There is no setxattrat(2) before Linux 6.13; the parent's descriptor stands for its path.
-  const path = Buffer.concat([Buffer.from(`/proc/self/fd/${parent}/`), Buffer.from(name, 'latin1')])
+  const path = namePath(parent, name)
   for (const [attribute, value] of header.xattrs) {
     if (wanted(attribute)) setXattr(header, attribute, () => lsetxattr(path, attribute, value))
   }
+}
+
+/** There is no setxattrat(2) before Linux 6.13; the parent's descriptor stands for its path. */
+function namePath(parent: number, name: string): Buffer {
+  return Buffer.concat([Buffer.from(`/proc/self/fd/${parent}/`), Buffer.from(name, 'latin1')])
 }
 
 /** fchmodat(2) would follow a symlink that somebody put there meanwhile; a descriptor of the node itself cannot. */

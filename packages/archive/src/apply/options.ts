@@ -29,6 +29,11 @@ export interface ApplyRequest {
    * the tar leaves out, those are made as they are there, and symlinks that are there are followed.
    */
   readonly lowers?: readonly string[] | undefined
+  /**
+   * The files that the tree has already are hard links to those of other layers, which are not to change with them: one
+   * that an entry would change in place is copied first.
+   */
+  readonly shared?: boolean | undefined
   readonly limits?: Partial<ArchiveLimits> | undefined
 }
 

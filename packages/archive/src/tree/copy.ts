@@ -28,6 +28,7 @@ import { ContentCopier } from './copy-content.ts'
 import { atimeOf, copyAttributes, mtimeOf, permissions } from './copy-attributes.ts'
 import { copyXattrs, type OverlayXattrs } from './copy-xattrs.ts'
 import { Descent } from './descent.ts'
+import { isOverlayWhiteout } from '../apply/lower-layers.ts'
 import { Descriptor } from './descriptor.ts'
 import { xattrPath } from './portable-xattrs.ts'
 import { isDirectory, type TreeEntry, walkTree } from './walk.ts'
@@ -129,7 +130,7 @@ class TreeCopier {
         mknodat(target, name, (stat.mode & S.IFMT) | 0o600, 0)
         break
       default:
-        if (!this.#devices) return
+        if (!this.#devices && !isOverlayWhiteout(stat)) return
         mknodat(target, name, (stat.mode & S.IFMT) | 0o600, makedev(stat.rdevMajor, stat.rdevMinor))
     }
     fchownat(target, name, stat.uid, stat.gid, AT_SYMLINK_NOFOLLOW)

@@ -36,6 +36,22 @@ export function treeSize(tree: Path, check: () => void): number {
   return sum.bytes
 }
 
+/** How many directories a tree has, its root included. */
+export function countDirectories(tree: Path, check: () => void): number {
+  let count = 1
+  walkTree(
+    tree,
+    {
+      visit: ({ stat }) => {
+        if (isDirectory(stat)) count++
+        return true
+      },
+    },
+    check,
+  )
+  return count
+}
+
 /** The same of what was added and modified only. What is gone counts nothing. */
 export function changesSize(tree: Path, changes: readonly TreeChange[], check: () => void): number {
   const sum = new Sum()

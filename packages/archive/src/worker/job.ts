@@ -25,6 +25,7 @@ export interface Jobs {
     readonly input: { readonly tree: string; readonly whiteouts: 'none' | OverlayWhiteouts }
     readonly answer: undefined
   }
+  readonly countDirectories: { readonly input: { readonly tree: string }; readonly answer: number }
   readonly size: { readonly input: { readonly tree: string }; readonly answer: number }
   readonly changesSize: {
     readonly input: { readonly tree: string; readonly changes: readonly Change[] }

@@ -4,7 +4,7 @@ import { changesBetween } from '../tree/changes.ts'
 import { copyTree } from '../tree/copy.ts'
 import { exportChanges, packTree } from '../tree/pack.ts'
 import { removeTree } from '../tree/remove.ts'
-import { changesSize, treeSize } from '../tree/size.ts'
+import { changesSize, countDirectories, treeSize } from '../tree/size.ts'
 import type { Job, JobKind, Jobs } from './job.ts'
 import type { RingReader, RingWriter } from './ring.ts'
 
@@ -29,6 +29,8 @@ export function perform(job: Job, reader: RingReader, writer: RingWriter): Jobs[
     case 'pack':
       packTree(job.input.tree, sink, job.input, check)
       return undefined
+    case 'countDirectories':
+      return countDirectories(job.input.tree, check)
     case 'size':
       return treeSize(job.input.tree, check)
     case 'changesSize':

@@ -1,15 +1,13 @@
 /** Showing one layer with everything below it at its `merged/`. */
-import { closeSync, existsSync, mkdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { GraphDriverError, type LayerId } from '@graphdriver/core'
-import { AT_FDCWD, flock, getpagesize, isSystemError, O, openat } from '@graphdriver/sys'
+import { getpagesize, isSystemError } from '@graphdriver/sys'
 import {
-  isStackMounted,
   maximumDepth,
-  mountStack,
+  mountExclusively,
   type OverlayHost,
-  removeMountPoint,
   type Stack,
-  unmountStack,
+  unmountExclusively,
 } from '@graphdriver/sys/overlayfs'
 import { type LayerPaths, layerPaths, type LayerRecord } from './layout.ts'
 import { repairLinks } from './links.ts'
@@ -29,12 +27,14 @@ export async function mountLayer(
 ): Promise<boolean> {
   const paths = layerPaths(home, id)
   const stack = stackOf(id, record.lower, host, isCommitted(paths), label)
+  const { merged, work } = paths
+  const point = { home, target: merged, lock: work, appendsLower: host.appendsLower }
   try {
-    return await attempt(home, paths, stack, host)
+    return await mountExclusively(point, stack)
   } catch (error) {
     // A backup that left l/ out: the layers below know their own short names.
     if (isSystemError(error, 'ENOENT') && (await repairLinks(home)) > 0)
-      return await attempt(home, paths, stack, host)
+      return await mountExclusively(point, stack)
     if (isSystemError(error, 'E2BIG')) throw tooDeep(id, record, host, error)
     throw error
   }
@@ -53,9 +53,8 @@ export function isCommitted(paths: LayerPaths): boolean {
 }
 
 /** Not mounted is success. */
-export function unmountLayer(paths: LayerPaths): void {
-  using _ = lockMounting(paths)
-  unmountStack(paths.merged)
+export function unmountLayer({ merged, work }: LayerPaths): void {
+  unmountExclusively({ target: merged, lock: work })
 }
 
 function stackOf(
@@ -74,52 +73,4 @@ function stackOf(
   const { options } = host
   if (committed) return { lower: [`${id}/diff`, ...lower], options, label }
   return { lower, upper: { diff: `${id}/diff`, work: `${id}/work` }, options, label }
-}
-
-async function attempt(home: string, paths: LayerPaths, stack: Stack, host: OverlayHost): Promise<boolean> {
-  const { merged } = paths
-  let mounting: Promise<void>
-  {
-    using _ = lockMounting(paths)
-    if (isStackMounted(merged)) return false
-    makeMountPoint(merged)
-    // Unless a child process has to do it, the mount is made when this returns.
-    mounting = mountStack({ home, target: merged, appendsLower: host.appendsLower }, stack)
-  }
-  try {
-    await mounting
-    return true
-  } catch (error) {
-    removeMountPoint(merged)
-    throw error
-  }
-}
-
-function makeMountPoint(merged: string): void {
-  try {
-    mkdirSync(merged, { mode: 0o700 })
-  } catch (error) {
-    if (!isSystemError(error, 'EEXIST')) throw error
-  }
-}
-
-/**
- * Two processes must not mount one upper directory at the same time: the kernel calls what follows undefined. The
- * lock is held for one system call, never across a wait.
- */
-function lockMounting(paths: LayerPaths): Disposable | undefined {
-  let fd: number
-  try {
-    fd = openat(AT_FDCWD, paths.work, O.RDONLY | O.DIRECTORY | O.NOFOLLOW)
-  } catch (error) {
-    if (isSystemError(error, 'ENOENT')) return undefined
-    throw error
-  }
-  try {
-    flock(fd, 'exclusive')
-  } catch (error) {
-    closeSync(fd)
-    throw error
-  }
-  return { [Symbol.dispose]: () => closeSync(fd) }
 }

@@ -1,3 +1,4 @@
+export { type ExclusiveMountPoint, mountExclusively, unmountExclusively } from './exclusive.ts'
 export { discardOverlayProbe, examineOverlay, type OverlayHost, type OverlayRefusal } from './host.ts'
 export {
   chooseWay,

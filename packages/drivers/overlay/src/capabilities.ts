@@ -1,0 +1,20 @@
+import { existsSync } from 'node:fs'
+import type { Capabilities } from '@graphdriver/core'
+import { hasCapability, inUserNamespace } from '@graphdriver/sys'
+import type { OverlayHost } from '@graphdriver/sys/overlayfs'
+
+export function capabilitiesOf(host: OverlayHost): Capabilities {
+  const mapped = inUserNamespace()
+  return {
+    sharing: 'files',
+    diff: host.nativeDiff,
+    copyUp: 'file',
+    maxDepth: Number.POSITIVE_INFINITY,
+    timestamps: 'nanoseconds',
+    xattrs: 'all',
+    deviceNodes: !mapped && hasCapability('CAP_MKNOD'),
+    ownership: mapped ? 'mapped' : 'any',
+    quota: 'none',
+    mountLabel: existsSync('/sys/fs/selinux/enforce'),
+  }
+}

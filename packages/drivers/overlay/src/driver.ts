@@ -1,0 +1,229 @@
+import { existsSync } from 'node:fs'
+import { opendir } from 'node:fs/promises'
+import path from 'node:path'
+import {
+  hasRedirect,
+  naiveDiff,
+  type OverlayWhiteouts,
+  type TreeWorkers,
+  upperChanges,
+} from '@graphdriver/archive'
+import {
+  asLayerId,
+  type CallOptions,
+  type Capabilities,
+  type Change,
+  type CreateOptions,
+  type DiffDriver,
+  type Driver,
+  type GetOptions,
+  type LayerId,
+  layerMount,
+  type Mount,
+  MountReferences,
+  type StatusRow,
+  type TarStream,
+} from '@graphdriver/core'
+import { isSystemError, type Scratch } from '@graphdriver/sys'
+import {
+  isStackMounted,
+  mountExclusively,
+  type OverlayHost,
+  unmountExclusively,
+} from '@graphdriver/sys/overlayfs'
+import { applyToCopy } from './application.ts'
+import { capabilitiesOf } from './capabilities.ts'
+import { discardLayer, hideLayer, makeLayer, reapLayers } from './construction.ts'
+import { describeHost, describeLayer } from './description.ts'
+import { layerExists, type LayerForm, layerPaths, readForm } from './layout.ts'
+import { checkStorageOptions } from './options.ts'
+
+export class OverlayDriver implements Driver {
+  readonly name = 'overlay'
+  readonly home: string
+  readonly capabilities: Capabilities
+  readonly #host: OverlayHost
+  readonly #workers: TreeWorkers
+  readonly #references = new MountReferences(isStackMounted)
+  readonly #naive: DiffDriver
+  readonly #whiteouts: OverlayWhiteouts
+  /** A layer was hidden and not wholly deleted; the next `remove` does it. */
+  #leftovers = false
+
+  /**
+   * @param home exists
+   * @param workers the driver's own; `cleanup` ends them
+   */
+  constructor(home: string, host: OverlayHost, workers: TreeWorkers) {
+    this.home = home
+    this.capabilities = capabilitiesOf(host)
+    this.#host = host
+    this.#workers = workers
+    this.#naive = naiveDiff(this, workers)
+    this.#whiteouts = { format: 'overlay', xattr: host.xattr }
+  }
+
+  async create(id: LayerId, { parent, signal, storageOptions }: CreateOptions = {}): Promise<void> {
+    checkStorageOptions(id, storageOptions)
+    await makeLayer({ home: this.home, host: this.#host, id, parent, signal }, this.#workers)
+  }
+
+  /** What is made of it later tells an image layer from a container's. */
+  createReadWrite(id: LayerId, options?: CreateOptions): Promise<void> {
+    return this.create(id, options)
+  }
+
+  async remove(id: LayerId, options?: CallOptions): Promise<void> {
+    options?.signal?.throwIfAborted()
+    await this.#reapLeftovers()
+    let hidden: Scratch | undefined
+    await this.#references.forget(layerPaths(this.home, id).merged, () => {
+      hidden = hideLayer(this.home, id)
+    })
+    try {
+      if (hidden !== undefined) await discardLayer(hidden, this.#workers, options)
+    } catch (error) {
+      this.#leftovers = true
+      throw error
+    }
+  }
+
+  /** A whole tree is there without being mounted. It must not be written to: its files are those of other layers. */
+  async get(id: LayerId, options: GetOptions = {}): Promise<Mount> {
+    options.signal?.throwIfAborted()
+    const form = await readForm(this.home, id)
+    const { root, merged, committed } = layerPaths(this.home, id)
+    if (form.kind === 'tree') return layerMount(id, root, existsSync(committed))
+    await this.#acquire(id, form.lower, options)
+    return layerMount(id, merged, false, (mounted) => this.put(mounted))
+  }
+
+  async put(id: LayerId): Promise<void> {
+    const { merged, work } = layerPaths(this.home, id)
+    if (!existsSync(work)) return
+    await this.#references.release(merged, () => unmountExclusively({ target: merged, lock: work }))
+  }
+
+  async exists(id: LayerId): Promise<boolean> {
+    return layerExists(this.home, id)
+  }
+
+  async *layers(options?: CallOptions): AsyncGenerator<LayerId> {
+    for await (const entry of await opendir(this.home)) {
+      options?.signal?.throwIfAborted()
+      const id = entry.isDirectory() ? asLayerId(entry.name) : undefined
+      if (id !== undefined && layerExists(this.home, id)) yield id
+    }
+  }
+
+  async status(): Promise<readonly StatusRow[]> {
+    return describeHost(this.home, this.#host)
+  }
+
+  metadata(id: LayerId): Promise<Readonly<Record<string, string>>> {
+    return describeLayer(this.home, id)
+  }
+
+  async *diff(id: LayerId, parent: LayerId | undefined, options: CallOptions = {}): TarStream {
+    if (await this.#isUpper(id, parent, options)) {
+      yield* this.#workers.pack(layerPaths(this.home, id).upper, { ...options, whiteouts: this.#whiteouts })
+    } else yield* this.#naive.diff(id, parent, options)
+  }
+
+  async changes(
+    id: LayerId,
+    parent: LayerId | undefined,
+    options: CallOptions = {},
+  ): Promise<readonly Change[]> {
+    if (parent === undefined || !(await this.#isUpper(id, parent, options)))
+      return this.#naive.changes(id, parent, options)
+    const base = layerPaths(this.home, parent).root
+    const { upper } = layerPaths(this.home, id)
+    try {
+      const { xattr } = this.#host
+      return await upperChanges({ upper, base, mounted: false, xattr, signal: options.signal })
+    } catch (error) {
+      // Deeper than a path can say, or changing too fast for look-ups by path.
+      if (isSystemError(error, 'ENAMETOOLONG', 'ENOENT')) return this.#naive.changes(id, parent, options)
+      throw error
+    }
+  }
+
+  async applyDiff(
+    id: LayerId,
+    parent: LayerId | undefined,
+    tar: TarStream,
+    options: CallOptions = {},
+  ): Promise<number> {
+    options.signal?.throwIfAborted()
+    const form = await readForm(this.home, id)
+    if (form.kind === 'tree') {
+      const { root } = layerPaths(this.home, id)
+      const apply = { whiteouts: 'remove', shared: true, signal: options.signal } as const
+      return (await this.#workers.apply(root, tar, apply)).contentBytes
+    }
+    if (!(await this.#standsOn(form, parent))) return this.#naive.applyDiff(id, parent, tar, options)
+    return applyToCopy(this.home, id, form.lower, tar, this.#workers, options)
+  }
+
+  async diffSize(id: LayerId, parent: LayerId | undefined, options: CallOptions = {}): Promise<number> {
+    if (!(await this.#isUpper(id, parent, options))) return this.#naive.diffSize(id, parent, options)
+    return this.#workers.size(layerPaths(this.home, id).upper, options)
+  }
+
+  /** Layers that are mounted stay mounted: they belong to whoever got them, in this process or another. */
+  async cleanup(): Promise<void> {
+    await this.#workers[Symbol.asyncDispose]()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.cleanup()
+  }
+
+  async #reapLeftovers(): Promise<void> {
+    if (!this.#leftovers) return
+    this.#leftovers = !(await reapLayers(this.home, this.#workers))
+  }
+
+  async #acquire(id: LayerId, lower: LayerId, options: GetOptions): Promise<void> {
+    const { merged } = layerPaths(this.home, id)
+    let joined = false
+    await this.#references.acquire(merged, async () => {
+      joined = !(await this.#mount(id, lower, options))
+    })
+    // Another process mounted it at the same moment. It counts as a user, so that this one does not unmount it.
+    if (joined) await this.#references.acquire(merged, () => undefined)
+  }
+
+  /** @returns whether this call mounted it */
+  async #mount(id: LayerId, lower: LayerId, { mountLabel }: GetOptions): Promise<boolean> {
+    const { home } = this
+    const { merged, work } = layerPaths(home, id)
+    const { options, appendsLower } = this.#host
+    const label = this.capabilities.mountLabel ? mountLabel : undefined
+    const upper = { diff: path.join(id, 'upper'), work: path.join(id, 'work') }
+    try {
+      const point = { home, target: merged, lock: work, appendsLower }
+      return await mountExclusively(point, { lower: [path.join(lower, 'root')], upper, options, label })
+    } catch (error) {
+      // Removed since its record was read, it is a layer that is not found.
+      if (isSystemError(error, 'ENOENT')) await readForm(home, id)
+      throw error
+    }
+  }
+
+  /** Whether the layer's upper directory is exactly what `parent` lacks, and can be read as that. */
+  async #isUpper(id: LayerId, parent: LayerId | undefined, { signal }: CallOptions): Promise<boolean> {
+    signal?.throwIfAborted()
+    const form = await readForm(this.home, id)
+    if (form.kind === 'tree' || !this.#host.nativeDiff.native) return false
+    if (!(await this.#standsOn(form, parent))) return false
+    return !this.#host.mayRedirect || !(await hasRedirect(layerPaths(this.home, id).upper, signal))
+  }
+
+  /** A parent of the other form has the same lower layer, and changes of its own over it. */
+  async #standsOn(form: LayerForm, parent: LayerId | undefined): Promise<boolean> {
+    if (form.kind === 'tree' || parent !== form.lower) return false
+    return (await readForm(this.home, parent)).kind === 'tree'
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * What overlay keeps on disk, which is what Docker keeps, file for file.
+ *
+ * ```
+ * <root>/overlay/
+ *   <id>/
+ *     root/       an image layer: it with everything below it, a whole tree. Files are hard links to the parent's
+ *   <id>/         any other layer, such as a container's:
+ *     upper/      its own changes, as overlayfs writes them
+ *     lower-id    the layer whose root/ is below
+ *     work/       overlayfs' scratch space
+ *     merged/     where the two are mounted; there only while they are
+ *   <id>/.graphdriver-committed    ours, empty: the layer has or had a child that stands on its root/
+ *   .graphdriver-layer-<random>/   ours: a layer, or a root/, being made or deleted
+ * ```
+ *
+ * A layer starts in the second form, and `applyDiff` turns it into the first. Where both are there, which is so when
+ * somebody died in between, root/ counts. A layer on one of the second form starts with a copy of its upper/.
+ */
+import { existsSync, lstatSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import path from 'node:path'
+import { asLayerId, GraphDriverError, type LayerId } from '@graphdriver/core'
+import { isSystemError } from '@graphdriver/sys'
+
+export interface LayerPaths {
+  readonly directory: string
+  readonly root: string
+  readonly upper: string
+  readonly work: string
+  readonly merged: string
+  readonly lowerId: string
+  readonly committed: string
+}
+
+/** Which of the two forms a layer has. */
+export type LayerForm = { readonly kind: 'tree' } | { readonly kind: 'upper'; readonly lower: LayerId }
+
+export function layerPaths(home: string, id: LayerId): LayerPaths {
+  return pathsIn(path.join(home, id))
+}
+
+/** The same names in a directory that is not yet, or no longer, called by its layer's id. */
+export function pathsIn(directory: string): LayerPaths {
+  const at = (name: string): string => path.join(directory, name)
+  return {
+    directory,
+    root: at('root'),
+    upper: at('upper'),
+    work: at('work'),
+    merged: at('merged'),
+    lowerId: at('lower-id'),
+    committed: at('.graphdriver-committed'),
+  }
+}
+
+/** @throws GD_LAYER_NOT_FOUND; GD_STORE_CORRUPT when the lower layer has no name */
+export async function readForm(home: string, id: LayerId): Promise<LayerForm> {
+  const paths = layerPaths(home, id)
+  if (isDirectory(paths.root)) return { kind: 'tree' }
+  const text = await readIfThere(paths.lowerId)
+  // It may have been turned into the other form since.
+  if (text === undefined && isDirectory(paths.root)) return { kind: 'tree' }
+  if (text === undefined) throw layerNotFound(id)
+  const lower = asLayerId(text.trim())
+  if (lower !== undefined) return { kind: 'upper', lower }
+  throw new GraphDriverError(
+    'GD_STORE_CORRUPT',
+    `overlay: layer ${id}: ${paths.lowerId} does not name a layer; remove the layer, and make it again`,
+    { path: paths.lowerId },
+  )
+}
+
+/** A directory that is neither form is somebody else's. */
+export function layerExists(home: string, id: LayerId): boolean {
+  const { root, lowerId } = layerPaths(home, id)
+  return isDirectory(root) || existsSync(lowerId)
+}
+
+export function layerNotFound(id: LayerId): GraphDriverError<'GD_LAYER_NOT_FOUND'> {
+  return new GraphDriverError('GD_LAYER_NOT_FOUND', `overlay holds no layer ${id}`, { id })
+}
+
+function isDirectory(directory: string): boolean {
+  return lstatSync(directory, { throwIfNoEntry: false })?.isDirectory() === true
+}
+
+async function readIfThere(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT', 'ENOTDIR')) return undefined
+    throw error
+  }
+}

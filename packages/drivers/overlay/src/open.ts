@@ -1,0 +1,35 @@
+import { mkdirSync, realpathSync } from 'node:fs'
+import path from 'node:path'
+import { TreeWorkers } from '@graphdriver/archive'
+import { type Driver, type DriverHost, GraphDriverError } from '@graphdriver/core'
+import { ensureDirectory, nearestDirectory, reapProbes } from '@graphdriver/sys'
+import { discardOverlayProbe, examineOverlay } from '@graphdriver/sys/overlayfs'
+import { reapLayers } from './construction.ts'
+import { OverlayDriver } from './driver.ts'
+import type { LegacyOverlayOptions } from './options.ts'
+
+/** @throws GD_DRIVER_UNSUPPORTED */
+export async function openOverlay(place: DriverHost<LegacyOverlayOptions>): Promise<Driver> {
+  reapProbes(place.home, discardOverlayProbe)
+  const host = await examineOverlay(nearestDirectory(place.home))
+  if (!host.supported) {
+    throw new GraphDriverError(
+      'GD_DRIVER_UNSUPPORTED',
+      `overlay cannot serve ${place.home}: ${host.reason}; ${host.hint}`,
+      { driver: 'overlay', reason: host.code, hint: host.hint },
+    )
+  }
+  mkdirSync(path.dirname(place.home), { recursive: true, mode: 0o711 })
+  // Modes are Docker's, and put right where an older version made them wider.
+  ensureDirectory(place.home, 0o710)
+  // The mount table knows no symlinks, so neither do the paths that are looked up in it.
+  const home = realpathSync(place.home)
+  const workers = new TreeWorkers()
+  try {
+    await reapLayers(home, workers)
+    return new OverlayDriver(home, host, workers)
+  } catch (error) {
+    await workers[Symbol.asyncDispose]()
+    throw error
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * One mount of a stack, whoever asks. Two processes must not mount one upper directory at the same time: the kernel
+ * calls what follows undefined.
+ */
+import { closeSync, mkdirSync } from 'node:fs'
+import { O } from '../abi.ts'
+import { AT_FDCWD } from '../constants.ts'
+import { isSystemError } from '../error.ts'
+import { flock } from '../file.ts'
+import { openat } from '../open.ts'
+import type { Stack } from './mount-data.ts'
+import { isStackMounted, type MountPoint, mountStack, removeMountPoint, unmountStack } from './stack.ts'
+
+export interface ExclusiveMountPoint extends MountPoint {
+  /** A directory that every process locks (flock(2)) that mounts here: the work directory. It need not be there. */
+  readonly lock: string
+}
+
+/**
+ * Mounts a stack at a directory, which is made, unless another process has done so meanwhile.
+ *
+ * @returns whether this call mounted it
+ * @throws as `mountStack` does; then the directory is gone again
+ */
+export async function mountExclusively(point: ExclusiveMountPoint, stack: Stack): Promise<boolean> {
+  const { target, lock } = point
+  let mounting: Promise<void>
+  {
+    using _ = hold(lock)
+    if (isStackMounted(target)) return false
+    makeMountPoint(target)
+    // Unless a child process has to do it, the mount is made when this returns.
+    mounting = mountStack(point, stack)
+  }
+  try {
+    await mounting
+    return true
+  } catch (error) {
+    removeMountPoint(target)
+    throw error
+  }
+}
+
+/** Unmounts, as `unmountStack` does, while no other process mounts. */
+export function unmountExclusively({ target, lock }: Pick<ExclusiveMountPoint, 'target' | 'lock'>): void {
+  using _ = hold(lock)
+  unmountStack(target)
+}
+
+function makeMountPoint(target: string): void {
+  try {
+    mkdirSync(target, { mode: 0o700 })
+  } catch (error) {
+    if (!isSystemError(error, 'EEXIST')) throw error
+  }
+}
+
+/** For one system call, never across a wait. */
+function hold(lock: string): Disposable | undefined {
+  let fd: number
+  try {
+    fd = openat(AT_FDCWD, lock, O.RDONLY | O.DIRECTORY | O.NOFOLLOW)
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return undefined
+    throw error
+  }
+  try {
+    flock(fd, 'exclusive')
+  } catch (error) {
+    closeSync(fd)
+    throw error
+  }
+  return { [Symbol.dispose]: () => closeSync(fd) }
+}

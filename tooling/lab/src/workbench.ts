@@ -1,0 +1,58 @@
+/** What the tests of a driver share: the driver on a real filesystem, and a few words for what they do with it. */
+import path from 'node:path'
+import { type Driver, type DriverDefinition, hostOf, type LayerId, parseLayerId } from '@graphdriver/core'
+import { filesystem, type FilesystemKind, type FilesystemOptions } from './filesystem.ts'
+
+export interface Workplace extends AsyncDisposable {
+  readonly root: string
+  readonly driver: Driver
+}
+
+export interface Workbench {
+  homeOf(root: string): string
+  openAt(root: string): Promise<Driver>
+  /** A driver on a fresh filesystem, which must be left with nothing mounted. */
+  openOn(kind: FilesystemKind, options?: FilesystemOptions): Promise<Workplace>
+}
+
+export function workbench(definition: DriverDefinition): Workbench {
+  const openAt = (root: string): Promise<Driver> => definition.open(hostOf(definition, { root }))
+  return {
+    homeOf: (root) => path.join(root, definition.name),
+    openAt,
+    async openOn(kind, options) {
+      const volume = await filesystem(kind, { sizeMiB: 512, storage: 'memory', ...options })
+      try {
+        const driver = await openAt(volume.path)
+        return {
+          root: volume.path,
+          driver,
+          async [Symbol.asyncDispose]() {
+            await driver.cleanup()
+            await volume[Symbol.asyncDispose]()
+          },
+        }
+      } catch (error) {
+        await volume[Symbol.asyncDispose]()
+        throw error
+      }
+    },
+  }
+}
+
+export function id(name: string): LayerId {
+  return parseLayerId(name)
+}
+
+/** Creates a layer and lets `write` work in it. */
+export async function makeLayer(
+  driver: Driver,
+  name: string,
+  parent: string | undefined,
+  write: (root: string) => void | Promise<void> = () => undefined,
+): Promise<LayerId> {
+  await driver.create(id(name), parent === undefined ? {} : { parent: id(parent) })
+  await using mount = await driver.get(id(name))
+  await write(mount.path)
+  return id(name)
+}
