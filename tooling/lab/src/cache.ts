@@ -39,6 +39,11 @@ async function forgetUnused(root: string): Promise<void> {
   }
 }
 
+/** Whether what a recipe makes is there. */
+export async function isCached(recipe: CacheRecipe): Promise<boolean> {
+  return existsSync(path.join(cacheRoot(), await keyOf(recipe)))
+}
+
 /**
  * The directory of what a recipe makes, made now if it is not there. The program runs under a lock that the kernel
  * lets go should it die; others wait for it.

@@ -22,6 +22,7 @@ export {
   type GuestResult,
   type GuestScratch,
   guestSystem,
+  isGuestBuilt,
   runInGuest,
 } from './guest/guest.ts'
 export { id, makeLayer, workbench, type Workbench, type Workplace } from './workbench.ts'

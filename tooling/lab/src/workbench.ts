@@ -9,10 +9,10 @@ export interface Workplace extends AsyncDisposable {
 }
 
 export interface Workbench {
-  homeOf(root: string): string
-  openAt(root: string): Promise<Driver>
+  readonly homeOf: (root: string) => string
+  readonly openAt: (root: string) => Promise<Driver>
   /** A driver on a fresh filesystem, which must be left with nothing mounted. */
-  openOn(kind: FilesystemKind, options?: FilesystemOptions): Promise<Workplace>
+  readonly openOn: (kind: FilesystemKind, options?: FilesystemOptions) => Promise<Workplace>
 }
 
 export function workbench(definition: DriverDefinition): Workbench {
@@ -20,7 +20,7 @@ export function workbench(definition: DriverDefinition): Workbench {
   return {
     homeOf: (root) => path.join(root, definition.name),
     openAt,
-    async openOn(kind, options) {
+    openOn: async (kind, options) => {
       const volume = await filesystem(kind, { sizeMiB: 512, storage: 'memory', ...options })
       try {
         const driver = await openAt(volume.path)

@@ -7,7 +7,7 @@ import { chmod, copyFile, mkdir, open, readFile, writeFile } from 'node:fs/promi
 import path from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { execa } from 'execa'
-import { cached, type CacheRecipe } from '../cache.ts'
+import { cached, type CacheRecipe, isCached } from '../cache.ts'
 import { filesystem } from '../filesystem.ts'
 import type { Requirement } from '../requirement.ts'
 
@@ -67,6 +67,11 @@ const recipe: CacheRecipe = {
 }
 
 const standardScratch: GuestScratch = { filesystem: 'ext4', sizeMiB: 4096 }
+
+/** Whether a guest starts in a second, or in the quarter of an hour that its kernel takes to build. */
+export function isGuestBuilt(): Promise<boolean> {
+  return isCached(recipe)
+}
 
 /** The directory with the kernel (`linux`) and the zfs programs (`tools/bin`), built now if need be. */
 export function guestSystem(): Promise<string> {
