@@ -62,8 +62,12 @@ function write(name: string, mebibytes: number): void {
   }
 }
 
+/** libuv, and so Node, has no name for EDQUOT: its code is then `UNKNOWN`. */
+const edquot = -122
+
 function isFull(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'EDQUOT' || error.code === 'ENOSPC')
+  if (!(error instanceof Error)) return false
+  return ('code' in error && error.code === 'ENOSPC') || ('errno' in error && error.errno === edquot)
 }
 
 function refuses(name: string, mebibytes: number): void {

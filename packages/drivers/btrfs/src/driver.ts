@@ -1,0 +1,166 @@
+import { opendir } from 'node:fs/promises'
+import { naiveDiff, type TreeWorkers } from '@graphdriver/archive'
+import {
+  asLayerId,
+  type CallOptions,
+  type Capabilities,
+  type Change,
+  type CreateOptions,
+  type DiffDriver,
+  type Driver,
+  type GetOptions,
+  type LayerId,
+  layerMount,
+  type Mount,
+  type StatusRow,
+  type TarStream,
+} from '@graphdriver/core'
+import { hasCapability, inUserNamespace } from '@graphdriver/sys'
+import { discardLayer, hideLayer, makeLayer, reapLayers } from './construction.ts'
+import { quotaAt } from './host.ts'
+import { findLayer, layerExists, layersDirectory } from './layout.ts'
+import { type BtrfsOptions, sizeOf } from './options.ts'
+import { demandQuota, forgetSize, restoreSize, setSize } from './size.ts'
+
+export class BtrfsDriver implements Driver {
+  readonly name = 'btrfs'
+  readonly home: string
+  readonly capabilities: Capabilities
+  readonly #options: BtrfsOptions
+  readonly #workers: TreeWorkers
+  readonly #diff: DiffDriver
+  /** A layer was hidden and not wholly deleted; the next `remove` does it. */
+  #leftovers = false
+
+  /**
+   * @param home exists, with `subvolumes/` in it
+   * @param workers the driver's own; `cleanup` ends them
+   */
+  constructor(home: string, options: BtrfsOptions, workers: TreeWorkers) {
+    this.home = home
+    this.capabilities = capabilitiesOf(home, options)
+    this.#options = options
+    this.#workers = workers
+    this.#diff = naiveDiff(this, workers)
+  }
+
+  async create(id: LayerId, { parent, signal, storageOptions }: CreateOptions = {}): Promise<void> {
+    signal?.throwIfAborted()
+    const { home } = this
+    const size = sizeOf(id, storageOptions, this.#options)
+    if (size !== undefined) demandQuota(home, this.#options)
+    makeLayer(home, id, parent)
+    if (size === undefined) return
+    try {
+      await setSize(home, id, size)
+    } catch (error) {
+      await this.remove(id).catch(() => undefined)
+      throw error
+    }
+  }
+
+  createReadWrite(id: LayerId, options?: CreateOptions): Promise<void> {
+    return this.create(id, options)
+  }
+
+  async remove(id: LayerId, options?: CallOptions): Promise<void> {
+    options?.signal?.throwIfAborted()
+    await this.#reapLeftovers()
+    const hidden = hideLayer(this.home, id)
+    await forgetSize(this.home, id)
+    try {
+      if (hidden !== undefined) await discardLayer(hidden, this.#workers, options)
+    } catch (error) {
+      this.#leftovers = true
+      throw error
+    }
+  }
+
+  /** There is nothing to mount, so nothing to count. */
+  async get(id: LayerId, options?: GetOptions): Promise<Mount> {
+    options?.signal?.throwIfAborted()
+    const path = findLayer(this.home, id)
+    await restoreSize(this.home, id)
+    return layerMount(id, path, false)
+  }
+
+  put(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  async exists(id: LayerId): Promise<boolean> {
+    return layerExists(this.home, id)
+  }
+
+  async *layers(options?: CallOptions): AsyncGenerator<LayerId> {
+    for await (const entry of await opendir(layersDirectory(this.home))) {
+      options?.signal?.throwIfAborted()
+      const id = entry.isDirectory() ? asLayerId(entry.name) : undefined
+      if (id !== undefined) yield id
+    }
+  }
+
+  async status(): Promise<readonly StatusRow[]> {
+    return [
+      ['Backing Filesystem', 'btrfs'],
+      ['Quota', quotaAt(this.home) === true ? 'enabled' : 'not enabled'],
+    ]
+  }
+
+  /** Docker tells nothing of a layer of btrfs either. */
+  async metadata(id: LayerId): Promise<Readonly<Record<string, string>>> {
+    findLayer(this.home, id)
+    return {}
+  }
+
+  diff(id: LayerId, parent: LayerId | undefined, options?: CallOptions): TarStream {
+    return this.#diff.diff(id, parent, options)
+  }
+
+  changes(id: LayerId, parent: LayerId | undefined, options?: CallOptions): Promise<readonly Change[]> {
+    return this.#diff.changes(id, parent, options)
+  }
+
+  applyDiff(
+    id: LayerId,
+    parent: LayerId | undefined,
+    tar: TarStream,
+    options?: CallOptions,
+  ): Promise<number> {
+    return this.#diff.applyDiff(id, parent, tar, options)
+  }
+
+  diffSize(id: LayerId, parent: LayerId | undefined, options?: CallOptions): Promise<number> {
+    return this.#diff.diffSize(id, parent, options)
+  }
+
+  async cleanup(): Promise<void> {
+    await this.#workers[Symbol.asyncDispose]()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.cleanup()
+  }
+
+  async #reapLeftovers(): Promise<void> {
+    if (!this.#leftovers) return
+    this.#leftovers = !(await reapLayers(this.home, this.#workers))
+  }
+}
+
+function capabilitiesOf(home: string, { minSpace }: BtrfsOptions): Capabilities {
+  const mapped = inUserNamespace()
+  const quota = minSpace !== undefined || quotaAt(home) === true
+  return {
+    sharing: 'extents',
+    diff: { native: false, reason: 'layers of btrfs are whole trees and are compared with their parents' },
+    copyUp: 'none',
+    maxDepth: Number.POSITIVE_INFINITY,
+    timestamps: 'nanoseconds',
+    xattrs: 'all',
+    deviceNodes: !mapped && hasCapability('CAP_MKNOD'),
+    ownership: mapped ? 'mapped' : 'any',
+    quota: quota ? 'qgroup' : 'none',
+    mountLabel: false,
+  }
+}

@@ -1,0 +1,86 @@
+/** What the filesystem at a place can do, found by trying. */
+import { closeSync, rmSync } from 'node:fs'
+import {
+  AT_FDCWD,
+  FILESYSTEM_MAGIC,
+  filesystemName,
+  isSystemError,
+  makeScratch,
+  O,
+  openat,
+  statfs,
+} from '@graphdriver/sys'
+import { createSubvolume, destroySubvolume, quotaIsEnabled, snapshotSubvolume } from '@graphdriver/sys/btrfs'
+
+export interface BtrfsHost {
+  readonly supported: true
+  /** Whether the filesystem counts what subvolumes take; undefined where this process may not ask. */
+  readonly quota: boolean | undefined
+}
+
+export interface BtrfsRefusal {
+  readonly supported: false
+  readonly code: 'not-btrfs' | 'not-permitted' | 'not-writable'
+  readonly reason: string
+  readonly hint: string
+}
+
+/** Tries `directory`, which exists. Leaves nothing behind. */
+export function examineHost(directory: string): BtrfsHost | BtrfsRefusal {
+  const { type } = statfs(directory)
+  if (type !== FILESYSTEM_MAGIC.btrfs) {
+    return {
+      supported: false,
+      code: 'not-btrfs',
+      reason: `${directory} is on ${filesystemName(type)}, not on btrfs`,
+      hint: 'put the data root on a btrfs, or choose another driver',
+    }
+  }
+  try {
+    using scratch = makeScratch(directory, 'probe', 0o700)
+    try {
+      return trySubvolumes(scratch.path)
+    } finally {
+      discardProbe(scratch.path)
+    }
+  } catch (error) {
+    if (!isSystemError(error)) throw error
+    const reason = `${directory} cannot be written: ${error.message}`
+    return { supported: false, code: 'not-writable', reason, hint: 'choose another data root' }
+  }
+}
+
+/** It is small, and an empty subvolume goes as a directory does. */
+export function discardProbe(directory: string): void {
+  rmSync(directory, { recursive: true, force: true })
+}
+
+function trySubvolumes(scratch: string): BtrfsHost | BtrfsRefusal {
+  try {
+    createSubvolume(scratch, 'one')
+    snapshotSubvolume(`${scratch}/one`, scratch, 'two')
+    for (const name of ['two', 'one']) destroySubvolume(scratch, name)
+  } catch (error) {
+    if (!isSystemError(error, 'EPERM', 'EACCES')) throw error
+    return {
+      supported: false,
+      code: 'not-permitted',
+      reason: `this process may not make and delete subvolumes: ${error.message}`,
+      hint: 'run as root, or mount the filesystem with user_subvol_rm_allowed',
+    }
+  }
+  return { supported: true, quota: quotaAt(scratch) }
+}
+
+/** Whether the filesystem of a directory counts what subvolumes take; undefined without the privilege to ask. */
+export function quotaAt(directory: string): boolean | undefined {
+  const fd = openat(AT_FDCWD, directory, O.RDONLY | O.DIRECTORY)
+  try {
+    return quotaIsEnabled(fd)
+  } catch (error) {
+    if (isSystemError(error, 'EPERM')) return undefined
+    throw error
+  } finally {
+    closeSync(fd)
+  }
+}
