@@ -5,7 +5,13 @@ export type {
   OverlayWhiteouts,
   WhiteoutMode,
 } from './apply/options.ts'
-export { type CopyOptions, type PackOptions, TreeWorkers, type TreeWorkersOptions } from './tree-workers.ts'
+export {
+  type CompareOptions,
+  type CopyOptions,
+  type PackOptions,
+  TreeWorkers,
+  type TreeWorkersOptions,
+} from './tree-workers.ts'
 export { compress, type CompressOptions } from './compression/compress.ts'
 export { decompress } from './compression/decompress.ts'
 export { type Compression, detectCompression } from './compression/detect.ts'
@@ -17,6 +23,7 @@ export { type TarEntry, TarWriter } from './tar/writer.ts'
 export { assembleTar } from './tar-split/assemble.ts'
 export { splitTar, type SplitOptions, type TarSplitSink } from './tar-split/split.ts'
 export { TarSplitter } from './tar-split/splitter.ts'
+export { touch, type Touched, untouched } from './tree/touched.ts'
 export { copyDirectoryAttributes } from './tree/copy-attributes.ts'
 export { type UpperComparison, upperChanges } from './upper/changes.ts'
 export { hasRedirect } from './upper/redirect.ts'

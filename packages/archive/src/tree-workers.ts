@@ -1,5 +1,6 @@
 import type { CallOptions, Change, TarStream } from '@graphdriver/core'
 import type { ApplyOptions, ApplyResult, OverlayWhiteouts } from './apply/options.ts'
+import type { Touched } from './tree/touched.ts'
 import type { JobKind, Jobs } from './worker/job.ts'
 import { feed } from './feed.ts'
 import { ThreadPool } from './worker/pool.ts'
@@ -16,6 +17,11 @@ export interface TreeWorkersOptions {
 export interface PackOptions extends CallOptions {
   /** How deletions are recorded in the directory itself; `none` takes every file for what it is. */
   readonly whiteouts?: 'none' | OverlayWhiteouts | undefined
+}
+
+/** Where to look; everywhere by default. */
+export interface CompareOptions extends CallOptions {
+  readonly touched?: Touched | undefined
 }
 
 export interface CopyOptions extends CallOptions {
@@ -63,13 +69,13 @@ export class TreeWorkers implements AsyncDisposable {
   }
 
   /** What differs in `tree` from `base`, or from nothing, sorted by path bytes. */
-  changes(tree: string, base: string | undefined, options: CallOptions = {}): Promise<readonly Change[]> {
-    return this.#call('changes', { tree, base }, options)
+  changes(tree: string, base: string | undefined, options: CompareOptions = {}): Promise<readonly Change[]> {
+    return this.#call('changes', { tree, base, touched: options.touched }, options)
   }
 
   /** What differs in `tree` from `base` as a layer tar; the same as `changes` and `exportChanges` in one walk. */
-  diff(tree: string, base: string | undefined, options: CallOptions = {}): TarStream {
-    return this.#stream('diff', { tree, base }, options)
+  diff(tree: string, base: string | undefined, options: CompareOptions = {}): TarStream {
+    return this.#stream('diff', { tree, base, touched: options.touched }, options)
   }
 
   /** A layer tar of exactly these changes, read from `tree`. */

@@ -8,6 +8,7 @@
  */
 import {
   type DirectoryEntry,
+  DT,
   isSystemError,
   type Path,
   readlinkat,
@@ -21,14 +22,22 @@ import { Descent } from './descent.ts'
 import { located } from './located.ts'
 import { portableXattrs, sameXattrs } from './portable-xattrs.ts'
 import { metadataDiffers } from './metadata-difference.ts'
+import type { Touched } from './touched.ts'
 import { enterIfThere, isDirectory, join, sortedEntries, statIfThere } from './walk.ts'
 
 /**
  * The changes that make `base` (nothing, if absent) into `tree`, sorted by the bytes of their paths. A directory in
  * which something changed is itself listed as modified. What vanishes meanwhile counts as never there.
+ *
+ * @param touched all that may differ, where what is the same in both trees has the same inode number in both
  */
-export function changesBetween(tree: Path, base: Path | undefined, check: () => void): TreeChange[] {
-  using walk = new PairWalk(tree, base, check)
+export function changesBetween(
+  tree: Path,
+  base: Path | undefined,
+  check: () => void,
+  touched?: Touched,
+): TreeChange[] {
+  using walk = new PairWalk(tree, base, check, touched)
   return walk.run().toSorted(byPath)
 }
 
@@ -38,6 +47,8 @@ interface Frame {
   readonly tree: readonly DirectoryEntry[]
   readonly base: readonly DirectoryEntry[]
   readonly inBase: boolean
+  /** Where to look; everywhere when absent. */
+  readonly touched: Touched | undefined
   /** Equal inode numbers mean the same file only on one filesystem. */
   readonly sameDevice: boolean
   treeNext: number
@@ -54,10 +65,12 @@ class PairWalk implements Disposable {
   readonly #tree: Descent
   readonly #base: Descent | undefined
   readonly #check: () => void
+  readonly #touched: Touched | undefined
   readonly #changes: TreeChange[] = []
   readonly #frames: Frame[] = []
 
-  constructor(tree: Path, base: Path | undefined, check: () => void) {
+  constructor(tree: Path, base: Path | undefined, check: () => void, touched: Touched | undefined) {
+    this.#touched = touched
     this.#root = tree
     this.#check = check
     this.#tree = new Descent(tree)
@@ -76,7 +89,7 @@ class PairWalk implements Disposable {
 
   run(): TreeChange[] {
     // The root itself is never listed: a layer does not carry its attributes.
-    this.#push(empty, this.#base !== undefined, true)
+    this.#push(empty, this.#base !== undefined, true, this.#touched)
     let count = 0
     for (let frame = this.#frames.at(-1); frame !== undefined; frame = this.#frames.at(-1)) {
       if (count++ % checkInterval === 0) this.#check()
@@ -86,14 +99,15 @@ class PairWalk implements Disposable {
   }
 
   /** Both sides have been entered. */
-  #push(path: Buffer, inBase: boolean, recorded: boolean): void {
+  #push(path: Buffer, inBase: boolean, recorded: boolean, touched: Touched | undefined): void {
     const base = inBase ? this.#base : undefined
     const same = base !== undefined && deviceOf(this.#tree.fd) === deviceOf(base.fd)
     this.#frames.push({
       path,
-      tree: sortedEntries(this.#tree.fd),
-      base: base === undefined ? [] : sortedEntries(base.fd),
+      tree: entriesOf(this.#tree.fd, touched),
+      base: base === undefined ? [] : entriesOf(base.fd, touched),
       inBase: base !== undefined,
+      touched,
       sameDevice: same,
       treeNext: 0,
       baseNext: 0,
@@ -117,14 +131,14 @@ class PairWalk implements Disposable {
     if (order <= 0) frame.treeNext++
     if (order >= 0) frame.baseNext++
     const name = (order <= 0 ? ours : theirs)?.name ?? empty
-    const unchanged = order === 0 && frame.sameDevice && ours?.ino === theirs?.ino
-    if (unchanged) return true
+    if (order === 0 && ours?.ino === theirs?.ino && !mayDiffer(frame, name)) return true
     const path = join(frame.path, name)
-    located(this.#root, path, () => this.#compare(path, name, order <= 0, order >= 0))
+    const touched = frame.touched?.children.get(name.toString('latin1'))
+    located(this.#root, path, () => this.#compare(path, name, order <= 0, order >= 0, touched))
     return true
   }
 
-  #compare(path: Buffer, name: Buffer, inTree: boolean, inBase: boolean): void {
+  #compare(path: Buffer, name: Buffer, inTree: boolean, inBase: boolean, touched: Touched | undefined): void {
     const ours = inTree ? statIfThere(this.#tree.fd, name) : undefined
     const theirs = inBase && this.#base !== undefined ? statIfThere(this.#base.fd, name) : undefined
     if (ours === undefined) {
@@ -133,13 +147,22 @@ class PairWalk implements Disposable {
     }
     const differs = theirs === undefined || this.#differs(name, ours, theirs)
     if (differs) this.#record({ path, kind: theirs === undefined ? 'add' : 'modify' })
-    if (isDirectory(ours)) this.#descend(path, name, theirs !== undefined && isDirectory(theirs), differs)
+    if (!isDirectory(ours)) return
+    // Of another directory, nothing is known of what is in it.
+    const known = theirs?.ino === ours.ino ? touched : undefined
+    this.#descend(path, name, theirs !== undefined && isDirectory(theirs), differs, known)
   }
 
-  #descend(path: Buffer, name: Buffer, inBase: boolean, recorded: boolean): void {
+  #descend(
+    path: Buffer,
+    name: Buffer,
+    inBase: boolean,
+    recorded: boolean,
+    touched: Touched | undefined,
+  ): void {
     if (!enterIfThere(this.#tree, name)) return
     const both = inBase && this.#base !== undefined && enterIfThere(this.#base, name)
-    this.#push(path, both, recorded)
+    this.#push(path, both, recorded, touched)
   }
 
   /** Lists a change and, before it, every directory above that is not listed yet. */
@@ -171,6 +194,19 @@ class PairWalk implements Disposable {
       throw error
     }
   }
+}
+
+/** What to look at in a directory: all that is in it, unless only some of it was touched. */
+function entriesOf(fd: number, touched: Touched | undefined): readonly DirectoryEntry[] {
+  if (touched === undefined || touched.listed) return sortedEntries(fd)
+  return [...touched.children.keys()]
+    .map((name) => ({ name: Buffer.from(name, 'latin1'), type: DT.UNKNOWN, ino: 0n }))
+    .toSorted((a, b) => a.name.compare(b.name))
+}
+
+/** Whether the same inode on both sides may be another file, or not be as it was. */
+function mayDiffer({ touched, sameDevice }: Frame, name: Buffer): boolean {
+  return touched === undefined ? !sameDevice : touched.children.has(name.toString('latin1'))
 }
 
 function compareNames(

@@ -1,7 +1,15 @@
 /** What a worker can be asked to do, and what it answers. Everything here crosses by structured clone. */
 import type { Change } from '@graphdriver/core'
 import type { ApplyRequest, ApplyResult, OverlayWhiteouts } from '../apply/options.ts'
+import type { Touched } from '../tree/touched.ts'
 import type { Failure } from './failure.ts'
+
+/** Two trees, and where they may differ, if that is known. */
+export interface Comparison {
+  readonly tree: string
+  readonly base: string | undefined
+  readonly touched: Touched | undefined
+}
 
 /** Each kind of job with its own input and answer. Bytes go beside it, through the ring. */
 export interface Jobs {
@@ -10,11 +18,11 @@ export interface Jobs {
     readonly answer: ApplyResult
   }
   readonly changes: {
-    readonly input: { readonly tree: string; readonly base: string | undefined }
+    readonly input: Comparison
     readonly answer: readonly Change[]
   }
   readonly diff: {
-    readonly input: { readonly tree: string; readonly base: string | undefined }
+    readonly input: Comparison
     readonly answer: undefined
   }
   readonly exportChanges: {

@@ -16,11 +16,11 @@ export function perform(job: Job, reader: RingReader, writer: RingWriter): Jobs[
     case 'apply':
       return applyTar(job.input, (take) => reader.drainSync(take), check)
     case 'changes':
-      return changesBetween(job.input.tree, job.input.base, check).map(toChange)
+      return changesBetween(job.input.tree, job.input.base, check, job.input.touched).map(toChange)
     case 'diff': {
-      const { tree, base } = job.input
+      const { tree, base, touched } = job.input
       if (base === undefined) packTree(tree, sink, { whiteouts: 'none' }, check)
-      else exportChanges(tree, changesBetween(tree, base, check), sink, check)
+      else exportChanges(tree, changesBetween(tree, base, check, touched), sink, check)
       return undefined
     }
     case 'exportChanges':

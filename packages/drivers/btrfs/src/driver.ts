@@ -1,5 +1,5 @@
 import { opendir } from 'node:fs/promises'
-import { naiveDiff, type TreeWorkers } from '@graphdriver/archive'
+import { type CompareOptions, naiveDiff, type TreeWorkers } from '@graphdriver/archive'
 import {
   asLayerId,
   type CallOptions,
@@ -17,6 +17,7 @@ import {
 } from '@graphdriver/core'
 import { hasCapability, inUserNamespace } from '@graphdriver/sys'
 import { discardLayer, hideLayer, makeLayer, reapLayers } from './construction.ts'
+import { touchedSince } from './difference.ts'
 import { quotaAt } from './host.ts'
 import { findLayer, layerExists, layersDirectory } from './layout.ts'
 import { type BtrfsOptions, sizeOf } from './options.ts'
@@ -113,12 +114,18 @@ export class BtrfsDriver implements Driver {
     return {}
   }
 
-  diff(id: LayerId, parent: LayerId | undefined, options?: CallOptions): TarStream {
-    return this.#diff.diff(id, parent, options)
+  async *diff(id: LayerId, parent: LayerId | undefined, options: CallOptions = {}): TarStream {
+    options.signal?.throwIfAborted()
+    yield* this.#workers.diff(...this.#compared(id, parent, options))
   }
 
-  changes(id: LayerId, parent: LayerId | undefined, options?: CallOptions): Promise<readonly Change[]> {
-    return this.#diff.changes(id, parent, options)
+  async changes(
+    id: LayerId,
+    parent: LayerId | undefined,
+    options: CallOptions = {},
+  ): Promise<readonly Change[]> {
+    options.signal?.throwIfAborted()
+    return this.#workers.changes(...this.#compared(id, parent, options))
   }
 
   applyDiff(
@@ -130,8 +137,21 @@ export class BtrfsDriver implements Driver {
     return this.#diff.applyDiff(id, parent, tar, options)
   }
 
-  diffSize(id: LayerId, parent: LayerId | undefined, options?: CallOptions): Promise<number> {
-    return this.#diff.diffSize(id, parent, options)
+  async diffSize(id: LayerId, parent: LayerId | undefined, options: CallOptions = {}): Promise<number> {
+    const changes = await this.changes(id, parent, options)
+    return this.#workers.changesSize(findLayer(this.home, id), changes, options)
+  }
+
+  /** What two layers are compared by: their trees, and where these may differ. */
+  #compared(
+    id: LayerId,
+    parent: LayerId | undefined,
+    { signal }: CallOptions,
+  ): readonly [tree: string, base: string | undefined, options: CompareOptions] {
+    const layer = findLayer(this.home, id)
+    if (parent === undefined) return [layer, undefined, { signal }]
+    const base = findLayer(this.home, parent)
+    return [layer, base, { signal, touched: touchedSince(layer, base) }]
   }
 
   async cleanup(): Promise<void> {
@@ -153,7 +173,10 @@ function capabilitiesOf(home: string, { minSpace }: BtrfsOptions): Capabilities 
   const quota = minSpace !== undefined || quotaAt(home) === true
   return {
     sharing: 'extents',
-    diff: { native: false, reason: 'layers of btrfs are whole trees and are compared with their parents' },
+    diff:
+      quotaAt(home) === undefined
+        ? { native: false, reason: 'searching the trees of btrfs needs CAP_SYS_ADMIN; run as root' }
+        : { native: true },
     copyUp: 'none',
     maxDepth: Number.POSITIVE_INFINITY,
     timestamps: 'nanoseconds',
