@@ -1,20 +1,33 @@
+import btrfs from '@graphdriver/btrfs'
 import { differentialCases, subjectOf } from '@graphdriver/core/conformance'
 import { conformance } from '@graphdriver/core/conformance/vitest'
+import overlay from '@graphdriver/overlay'
 import overlay2 from '@graphdriver/overlay2'
 import vfs from '@graphdriver/vfs'
 import { filesystemLab } from '@tooling/lab'
-import naiveOverlay2 from '../src/naive-overlay2.ts'
+import { walked } from '../src/walked.ts'
 
-for (const kind of ['ext4', 'btrfs'] as const) {
-  conformance(overlay2, {
-    name: 'overlay2 against vfs',
+for (const [definition, kind] of [
+  [overlay2, 'ext4'],
+  [overlay2, 'btrfs'],
+  [overlay, 'ext4'],
+  [btrfs, 'btrfs'],
+] as const) {
+  conformance(definition, {
+    name: `${definition.name} against vfs`,
     lab: filesystemLab(kind),
     cases: differentialCases(subjectOf(vfs)),
   })
 }
 
-conformance(overlay2, {
-  name: 'overlay2 against its own layers, walked',
-  lab: filesystemLab('ext4'),
-  cases: differentialCases(subjectOf(naiveOverlay2, { name: 'overlay2 without native diffs' })),
-})
+for (const [definition, kind] of [
+  [overlay2, 'ext4'],
+  [btrfs, 'btrfs'],
+] as const) {
+  const without = { name: `${definition.name} without native diffs` }
+  conformance(definition, {
+    name: `${definition.name} against its own layers, walked`,
+    lab: filesystemLab(kind),
+    cases: differentialCases(subjectOf(walked<unknown>(definition), without)),
+  })
+}

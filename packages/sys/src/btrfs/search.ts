@@ -4,7 +4,7 @@ import { ioctl } from '../file.ts'
 const TREE_SEARCH_V2 = 0xc0709411
 const keyLength = 104
 const headerLength = 32
-const bufferLength = 64 * 1024
+const bufferLength = 256 * 1024
 const all = 2n ** 64n - 1n
 
 export const ITEM = {
@@ -24,6 +24,7 @@ export interface Item {
   readonly object: bigint
   readonly type: number
   readonly offset: bigint
+  /** Valid until the next item is asked for. */
   readonly data: Buffer
 }
 
@@ -62,7 +63,7 @@ export function* searchTree(fd: number, search: Search): Generator<Item> {
       offset = buffer.readBigUInt64LE(at + 16)
       type = buffer.readUInt32LE(at + 24)
       const end = at + headerLength + buffer.readUInt32LE(at + 28)
-      yield { object, type, offset, data: Buffer.from(buffer.subarray(at + headerLength, end)) }
+      yield { object, type, offset, data: buffer.subarray(at + headerLength, end) }
       at = end
     }
     // On from the key after the last.
@@ -90,7 +91,10 @@ export function referencesOf(fd: number, inode: bigint): readonly Reference[] {
     for (let at = 0; at < data.length;) {
       const start = at + lengthAt + 2
       const end = start + data.readUInt16LE(at + lengthAt)
-      names.push({ parent: extended ? data.readBigUInt64LE(at) : offset, name: data.subarray(start, end) })
+      names.push({
+        parent: extended ? data.readBigUInt64LE(at) : offset,
+        name: Buffer.from(data.subarray(start, end)),
+      })
       at = end
     }
   }
@@ -113,7 +117,8 @@ export function subvolumesIn(fd: number, id: bigint): readonly Reference[] {
   for (const { type, object, data } of searchTree(fd, search)) {
     // struct btrfs_root_ref: directory, sequence, length, name
     if (type !== ITEM.ROOT_REF || object !== id) continue
-    found.push({ parent: data.readBigUInt64LE(0), name: data.subarray(18, 18 + data.readUInt16LE(16)) })
+    const name = Buffer.from(data.subarray(18, 18 + data.readUInt16LE(16)))
+    found.push({ parent: data.readBigUInt64LE(0), name })
   }
   return found
 }

@@ -1,7 +1,6 @@
-/** overlay2 without its own way to find differences: trees are walked, as for a driver that has none. */
+/** A driver without its own way to find differences: trees are walked, as for one that has none. */
 import { naiveDiff, TreeWorkers } from '@graphdriver/archive'
-import type { Driver } from '@graphdriver/core'
-import overlay2 from '@graphdriver/overlay2'
+import type { Driver, DriverDefinition } from '@graphdriver/core'
 
 function naive(native: Driver): Driver {
   const workers = new TreeWorkers()
@@ -23,9 +22,6 @@ function naive(native: Driver): Driver {
   })
 }
 
-const definition: typeof overlay2 = {
-  ...overlay2,
-  open: async (host) => naive(await overlay2.open(host)),
+export function walked<Options>(definition: DriverDefinition<Options>): DriverDefinition<Options> {
+  return { ...definition, open: async (host) => naive(await definition.open(host)) }
 }
-
-export default definition
