@@ -241,6 +241,16 @@ const treeMutants: readonly Mutant[] = [
     }),
   },
   {
+    does: 'takes no notice of what the entry of a hard link says of the file',
+    caughtBy: ['apply/hard-link-has-the-last-word'],
+    breaks: spoilsApplied(({ pieces, tree }) => {
+      for (const { name, type, link } of pieces) {
+        const target = pieces.find((other) => plain(other) === link)
+        if (type === '1' && target?.type === '0') chmodSync(path.join(tree, name), target.mode)
+      }
+    }),
+  },
+  {
     does: 'makes a hard link to a symbolic link one to its target',
     caughtBy: ['apply/hard-link-to-symlink'],
     breaks: spoilsApplied(({ pieces, tree }) => {

@@ -354,6 +354,23 @@ export const trees: readonly CaseBody[] = [
     },
   },
   {
+    name: 'hard-link-has-the-last-word',
+    title: 'the entry of a hard link says owner and mode of the file, under all of its names',
+    needs: anyOwner,
+    async run(context) {
+      const made = await appliedLayer(
+        context,
+        'made',
+        undefined,
+        { name: 'first', data: 'content', mode: 0o644 },
+        { name: 'second', type: '1', link: 'first', mode: 0o600, uid: 1000, gid: 1001 },
+      )
+      await context.within(made, (root) => {
+        for (const name of ['first', 'second']) assert.equal(dress(root, name), '0600 1000:1001', name)
+      })
+    },
+  },
+  {
     name: 'hard-link-to-symlink',
     title: 'a hard link to a symbolic link is a second name of the link itself',
     seen: 'moby: hardlink to symlink before its target',
