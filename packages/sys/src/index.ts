@@ -27,6 +27,7 @@ export {
   fsyncDirectory,
   readDirectory,
 } from './directory.ts'
+export { holdDirectory, lockDirectory, tryLockDirectory } from './directory-lock.ts'
 export { isSystemError, SystemError, type SystemErrorContext, UnsupportedPlatformError } from './error.ts'
 export {
   copyFileRange,

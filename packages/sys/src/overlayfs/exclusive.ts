@@ -2,12 +2,9 @@
  * One mount of a stack, whoever asks. Two processes must not mount one upper directory at the same time: the kernel
  * calls what follows undefined.
  */
-import { closeSync, mkdirSync } from 'node:fs'
-import { O } from '../abi.ts'
-import { AT_FDCWD } from '../constants.ts'
+import { mkdirSync } from 'node:fs'
+import { holdDirectory } from '../directory-lock.ts'
 import { isSystemError } from '../error.ts'
-import { flock } from '../file.ts'
-import { openat } from '../open.ts'
 import type { Stack } from './mount-data.ts'
 import { isStackMounted, type MountPoint, mountStack, removeMountPoint, unmountStack } from './stack.ts'
 
@@ -26,7 +23,7 @@ export async function mountExclusively(point: ExclusiveMountPoint, stack: Stack)
   const { target, lock } = point
   let mounting: Promise<void>
   {
-    using _ = hold(lock)
+    using _ = holdDirectory(lock)
     if (isStackMounted(target)) return false
     makeMountPoint(target)
     // Unless a child process has to do it, the mount is made when this returns.
@@ -43,7 +40,7 @@ export async function mountExclusively(point: ExclusiveMountPoint, stack: Stack)
 
 /** Unmounts, as `unmountStack` does, while no other process mounts. */
 export function unmountExclusively({ target, lock }: Pick<ExclusiveMountPoint, 'target' | 'lock'>): void {
-  using _ = hold(lock)
+  using _ = holdDirectory(lock)
   unmountStack(target)
 }
 
@@ -53,22 +50,4 @@ function makeMountPoint(target: string): void {
   } catch (error) {
     if (!isSystemError(error, 'EEXIST')) throw error
   }
-}
-
-/** For one system call, never across a wait. */
-function hold(lock: string): Disposable | undefined {
-  let fd: number
-  try {
-    fd = openat(AT_FDCWD, lock, O.RDONLY | O.DIRECTORY | O.NOFOLLOW)
-  } catch (error) {
-    if (isSystemError(error, 'ENOENT')) return undefined
-    throw error
-  }
-  try {
-    flock(fd, 'exclusive')
-  } catch (error) {
-    closeSync(fd)
-    throw error
-  }
-  return { [Symbol.dispose]: () => closeSync(fd) }
 }
