@@ -2,6 +2,8 @@ export type {
   ApplyOptions,
   ApplyResult,
   ArchiveLimits,
+  AufsWhiteouts,
+  LayerFormat,
   OverlayWhiteouts,
   WhiteoutMode,
 } from './apply/options.ts'
@@ -12,6 +14,7 @@ export {
   TreeWorkers,
   type TreeWorkersOptions,
 } from './tree-workers.ts'
+export type { Shade, ShadeRequest } from './aufs/shade.ts'
 export { compress, type CompressOptions } from './compression/compress.ts'
 export { decompress } from './compression/decompress.ts'
 export { type Compression, detectCompression } from './compression/detect.ts'
@@ -27,3 +30,4 @@ export { touch, type Touched, untouched } from './tree/touched.ts'
 export { copyDirectoryAttributes } from './tree/copy-attributes.ts'
 export { type UpperComparison, upperChanges } from './upper/changes.ts'
 export { hasRedirect } from './upper/redirect.ts'
+export type { Conversion } from './worker/job.ts'

@@ -1,7 +1,8 @@
 import type { CallOptions, Change, TarStream } from '@graphdriver/core'
-import type { ApplyOptions, ApplyResult, OverlayWhiteouts } from './apply/options.ts'
+import type { ApplyOptions, ApplyResult, LayerFormat } from './apply/options.ts'
+import type { Shade, ShadeRequest } from './aufs/shade.ts'
 import type { Touched } from './tree/touched.ts'
-import type { JobKind, Jobs } from './worker/job.ts'
+import type { Conversion, JobKind, Jobs } from './worker/job.ts'
 import { feed } from './feed.ts'
 import { ThreadPool } from './worker/pool.ts'
 import { RingAborted, RingReader, RingWriter } from './worker/ring.ts'
@@ -16,7 +17,7 @@ export interface TreeWorkersOptions {
 
 export interface PackOptions extends CallOptions {
   /** How deletions are recorded in the directory itself; `none` takes every file for what it is. */
-  readonly whiteouts?: 'none' | OverlayWhiteouts | undefined
+  readonly whiteouts?: 'none' | LayerFormat | undefined
 }
 
 /** Where to look; everywhere by default. */
@@ -110,6 +111,16 @@ export class TreeWorkers implements AsyncDisposable {
   copy(source: string, target: string, options: CopyOptions = {}): Promise<Jobs['copy']['answer']> {
     const { mode = 'content', overlayXattrs } = options
     return this.#call('copy', { source, target, mode, overlayXattrs }, options)
+  }
+
+  /** Makes the two directories by which overlayfs can stack one that is in AUFS's format; see `Shade`. */
+  shade(request: ShadeRequest, options: CallOptions = {}): Promise<Shade> {
+    return this.#call('shade', request, options)
+  }
+
+  /** Turns a directory from the format of AUFS into that of overlayfs or back, in place. */
+  convert(step: Conversion, options: CallOptions = {}): Promise<void> {
+    return this.#call('convert', step, options)
   }
 
   /** Removes a tree without following links out of it. One that is not there is success. */

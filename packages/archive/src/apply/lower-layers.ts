@@ -24,6 +24,7 @@ import {
   statx,
 } from '@graphdriver/sys'
 import { closeSync } from 'node:fs'
+import { isOverlayWhiteout } from '../tree/overlay-whiteout.ts'
 import type { Directory } from './directory.ts'
 import { pathBytes } from './entry-path.ts'
 import { openBeneath } from './open-beneath.ts'
@@ -160,11 +161,6 @@ export function applyLower(fd: number, lower: LowerDirectory): void {
   fchown(fd, lower.stat.uid, lower.stat.gid)
   for (const [name, value] of lower.xattrs) fsetxattr(fd, name, value)
   fchmod(fd, lower.stat.mode & 0o7777)
-}
-
-/** By a character device 0:0 overlayfs knows that there is nothing. */
-export function isOverlayWhiteout(stat: Stat): boolean {
-  return (stat.mode & S.IFMT) === S.IFCHR && stat.rdevMajor === 0 && stat.rdevMinor === 0
 }
 
 /** To overlayfs these are not data but instructions. */

@@ -10,6 +10,15 @@ export interface OverlayWhiteouts {
   readonly xattr: 'trusted' | 'user'
 }
 
+/** The same in a directory that AUFS will mount, as files. Marks for overlayfs that are there too count as well. */
+export interface AufsWhiteouts {
+  readonly format: 'aufs'
+  readonly xattr: 'trusted' | 'user'
+}
+
+/** How the directory of one layer records what it deletes of those below. */
+export type LayerFormat = OverlayWhiteouts | AufsWhiteouts
+
 /**
  * What a whiteout in the tar does to the tree.
  *

@@ -12,7 +12,8 @@ import { AT_SYMLINK_NOFOLLOW, fchownat, fsetxattr, isSystemError, mknodat, S, st
 import type { Directory } from './directory.ts'
 import type { DirectoryTree } from './directory-tree.ts'
 import { pathBytes } from './entry-path.ts'
-import { isOverlayWhiteout, type Lower, type LowerLayers } from './lower-layers.ts'
+import { isOverlayWhiteout } from '../tree/overlay-whiteout.ts'
+import type { Lower, LowerLayers } from './lower-layers.ts'
 import { listNames, removeName } from './removal.ts'
 
 const yes = Buffer.from('y')

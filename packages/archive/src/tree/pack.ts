@@ -1,8 +1,19 @@
-import { AT_EMPTY_PATH, isSystemError, lgetxattr, type Path, S, type Stat, statx } from '@graphdriver/sys'
-import type { OverlayWhiteouts } from '../apply/options.ts'
+import {
+  AT_EMPTY_PATH,
+  AT_SYMLINK_NOFOLLOW,
+  isSystemError,
+  lgetxattr,
+  type Path,
+  S,
+  type Stat,
+  statx,
+} from '@graphdriver/sys'
+import type { LayerFormat } from '../apply/options.ts'
+import { aufsName, isReserved, opaqueMarker, whiteoutName } from '../aufs/names.ts'
 import { byPath, type TreeChange } from './change.ts'
 import { EntryWriter } from './entry-writer.ts'
 import { located } from './located.ts'
+import { isOverlayWhiteout } from './overlay-whiteout.ts'
 import { ParentDirectories } from './parent-directories.ts'
 import { xattrPath } from './portable-xattrs.ts'
 import { isDirectory, join, type TreeEntry, walkTree } from './walk.ts'
@@ -11,11 +22,9 @@ type Sink = (chunk: Uint8Array) => void
 
 export interface PackOptions {
   /** How deletions are recorded in this tree; `none` when it is a plain tree. */
-  readonly whiteouts: 'none' | OverlayWhiteouts
+  readonly whiteouts: 'none' | LayerFormat
 }
 
-const whiteoutPrefix = Buffer.from('.wh.')
-const opaqueMarker = Buffer.from('.wh..wh..opq')
 const slash = 0x2f
 
 /**
@@ -24,48 +33,56 @@ const slash = 0x2f
  */
 export function packTree(tree: Path, sink: Sink, options: PackOptions, check: () => void): void {
   const writer = new EntryWriter(sink, check)
-  const overlay = options.whiteouts === 'none' ? undefined : options.whiteouts
-  walkTree(
-    tree,
-    {
-      visit: (entry) => {
-        if (isReserved(entry.name)) return false
-        if (overlay !== undefined && isOverlayWhiteout(entry.stat)) {
-          writer.addMarker(whiteoutOf(entry.path), { ...ownerOf(entry.stat), mode: S.IFREG | 0o600 })
-          return false
-        }
-        writer.add(entry)
-        if (overlay !== undefined && isDirectory(entry.stat) && isOpaque(entry, overlay)) {
-          const mode = S.IFREG | (entry.stat.mode & 0o777)
-          writer.addMarker(join(entry.path, opaqueMarker), { ...ownerOf(entry.stat), mode, mtimeNs: 0n })
-        }
-        return true
-      },
-    },
-    check,
-  )
+  const format = options.whiteouts === 'none' ? undefined : options.whiteouts
+  const visit = (entry: TreeEntry): boolean => {
+    if (isReserved(entry.name)) {
+      if (format?.format === 'aufs') addMark(writer, entry)
+      return false
+    }
+    if (format !== undefined && isOverlayWhiteout(entry.stat)) {
+      writer.addMarker(whiteoutOf(entry.path), { ...ownerOf(entry.stat), mode: markMode })
+      return false
+    }
+    writer.add(entry)
+    if (format !== undefined && isDirectory(entry.stat) && isOpaque(entry, format)) {
+      const mode = S.IFREG | (entry.stat.mode & 0o777)
+      writer.addMarker(join(entry.path, opaqueMarker), { ...ownerOf(entry.stat), mode, mtimeNs: 0n })
+    }
+    return true
+  }
+  walkTree(tree, { visit, nameOf: format?.format === 'aufs' ? markedName : undefined }, check)
   writer.finish()
 }
 
-/**
- * A name that would delete another where the tar is applied. No layer can have it, as the OCI's specification puts
- * it, so what somebody called that is left out with all that is in it.
- */
-function isReserved(name: Buffer): boolean {
-  return name.subarray(0, whiteoutPrefix.length).equals(whiteoutPrefix)
+const markMode = S.IFREG | 0o600
+
+/** AUFS's own file for a deletion. That of an opaque directory was written beside the directory. */
+function addMark(writer: EntryWriter, { name, path, stat }: TreeEntry): void {
+  const { kind } = aufsName(name)
+  if (kind === 'whiteout' || (kind === 'opaque' && path.equals(name)))
+    writer.addMarker(path, { ...ownerOf(stat), mode: markMode })
 }
 
-/** overlayfs(5): a deletion is a character device 0:0, of which newer kernels hard-link one for all. */
-function isOverlayWhiteout(stat: Stat): boolean {
-  return (stat.mode & S.IFMT) === S.IFCHR && stat.rdevMajor === 0 && stat.rdevMinor === 0
+/** Where a mark belongs among its neighbours: where overlayfs has the device for it. */
+function markedName(name: Buffer): Buffer {
+  const meaning = aufsName(name)
+  return meaning.kind === 'whiteout' ? meaning.target : name
 }
 
-function isOpaque(entry: TreeEntry, { xattr }: OverlayWhiteouts): boolean {
+/** By the attribute, or by AUFS's file. */
+function isOpaque({ directory, name }: TreeEntry, { format, xattr }: LayerFormat): boolean {
   try {
-    const value = lgetxattr(xattrPath(entry.directory, entry.name), `${xattr}.overlay.opaque`)
-    return value?.toString('latin1') === 'y'
+    const value = lgetxattr(xattrPath(directory, name), `${xattr}.overlay.opaque`)
+    if (value?.toString('latin1') === 'y') return true
   } catch (error) {
-    if (isSystemError(error, 'ENOENT', 'ENOTSUP', 'EOPNOTSUPP')) return false
+    if (!isSystemError(error, 'ENOENT', 'ENOTSUP', 'EOPNOTSUPP')) throw error
+  }
+  if (format !== 'aufs') return false
+  try {
+    statx(directory, join(name, opaqueMarker), AT_SYMLINK_NOFOLLOW)
+    return true
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT', 'ENOTDIR')) return false
     throw error
   }
 }
@@ -78,9 +95,13 @@ function ownerOf(stat: Stat): { readonly uid: number; readonly gid: number; read
 /** `d/x` is deleted by `d/.wh.x`. */
 function whiteoutOf(path: Buffer): Buffer {
   const split = path.lastIndexOf(slash) + 1
-  return Buffer.concat([path.subarray(0, split), whiteoutPrefix, path.subarray(split)])
+  return Buffer.concat([path.subarray(0, split), whiteoutName(path.subarray(split))])
 }
 
+/**
+ * A reserved name would delete another where the tar is applied. No layer can have it, as the OCI's specification puts
+ * it, so what somebody called that is left out with all that is in it.
+ */
 function pathIsReserved(path: Buffer): boolean {
   return isReserved(path) || path.includes('/.wh.')
 }

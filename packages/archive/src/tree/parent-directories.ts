@@ -4,6 +4,8 @@ import { statIfThere, type TreeEntry } from './walk.ts'
 
 const keptOpen = 64
 const slash = 0x2f
+/** PATH_MAX of the kernel, the NUL left out. Names are shorter, so there is a separator before it. */
+const longestPath = 4095
 
 /**
  * Finds entries of a tree by path, without following a link on the way, and keeps the directories last used open:
@@ -42,11 +44,18 @@ export class ParentDirectories implements Disposable {
       this.#open.set(key, known)
       return known
     }
-    const fd = openPath(this.#root, path, this.#resolve)
+    const fd = this.#openPath(path)
     if (fd === undefined) return undefined
     this.#open.set(key, fd)
     if (this.#open.size > keptOpen) this.#closeOldest()
     return fd
+  }
+
+  #openPath(path: Buffer): number | undefined {
+    if (path.length <= longestPath) return openPath(this.#root, path, this.#resolve)
+    const split = path.lastIndexOf(slash, longestPath)
+    const above = this.directory(path.subarray(0, split))
+    return above === undefined ? undefined : openPath(above, path.subarray(split + 1), this.#resolve)
   }
 
   #closeOldest(): void {

@@ -24,15 +24,19 @@ interface Frame {
  * @throws SystemError EBUSY for a mount point inside
  */
 export function removeTree(target: string, check: () => void): void {
-  const name = Buffer.from(path.basename(target))
-  using descent = openParent(target)
+  removeEntry(path.dirname(target), Buffer.from(path.basename(target)), check)
+}
+
+/** The same of a name in a directory. */
+export function removeEntry(directory: string, name: Buffer, check: () => void): void {
+  using descent = openParent(directory)
   if (descent === undefined || unlinked(descent.fd, name)) return
   const frames: Frame[] = []
   try {
     removeBelow(descent, frames, name, check)
   } catch (error) {
     const below = frames.map(({ entries, next }) => entries[next - 1]?.name.toString() ?? '')
-    throw withPath(error, target, Buffer.from(below.join('/')))
+    throw withPath(error, path.join(directory, name.toString()), Buffer.from(below.join('/')))
   }
 }
 
@@ -53,9 +57,9 @@ function removeBelow(descent: Descent, frames: Frame[], name: Buffer, check: () 
   }
 }
 
-function openParent(target: string): Descent | undefined {
+function openParent(directory: string): Descent | undefined {
   try {
-    return new Descent(path.dirname(target), 'refuse')
+    return new Descent(directory, 'refuse')
   } catch (error) {
     if (isSystemError(error, 'ENOENT', 'ENOTDIR')) return undefined
     throw error

@@ -24,6 +24,8 @@ export interface TreeEntry {
 export interface TreeVisitor {
   /** @returns false to stay out of this directory */
   visit(entry: TreeEntry): boolean
+  /** What names are sorted by, if not by themselves. */
+  nameOf?: ((name: Buffer) => Buffer) | undefined
   /** Called after the last entry in a directory for which `visit` returned true. */
   leave?(directory: TreeEntry): void
 }
@@ -45,7 +47,7 @@ const checkInterval = 256
  */
 export function walkTree(root: Path, visitor: TreeVisitor, check: () => void): void {
   using descent = new Descent(root)
-  const frames: Frame[] = [{ entries: sortedEntries(descent.fd), next: 0, self: undefined }]
+  const frames: Frame[] = [{ entries: sortedEntries(descent.fd, visitor.nameOf), next: 0, self: undefined }]
   let count = 0
   for (let frame = frames.at(-1); frame !== undefined; frame = frames.at(-1)) {
     const found = frame.entries[frame.next++]
@@ -69,7 +71,8 @@ function visitEntry(descent: Descent, name: Buffer, path: Buffer, visitor: TreeV
   if (stat === undefined) return undefined
   const entry: TreeEntry = { directory: descent.fd, name, path, stat }
   if (!visitor.visit(entry) || !isDirectory(stat)) return undefined
-  if (enterIfThere(descent, name)) return { entries: sortedEntries(descent.fd), next: 0, self: entry }
+  if (enterIfThere(descent, name))
+    return { entries: sortedEntries(descent.fd, visitor.nameOf), next: 0, self: entry }
   visitor.leave?.(entry)
   return undefined
 }
@@ -82,9 +85,9 @@ export function join(parent: Buffer, name: Buffer): Buffer {
   return parent.length === 0 ? name : Buffer.concat([parent, slash, name])
 }
 
-/** What an open directory holds, sorted by the bytes of the names. */
-export function sortedEntries(fd: number): DirectoryEntry[] {
-  return readDirectory(fd).toSorted((a, b) => a.name.compare(b.name))
+/** What an open directory holds, sorted by the bytes of the names, or of what `nameOf` makes of them. */
+export function sortedEntries(fd: number, nameOf: TreeVisitor['nameOf'] = (name) => name): DirectoryEntry[] {
+  return readDirectory(fd).toSorted((a, b) => nameOf(a.name).compare(nameOf(b.name)))
 }
 
 /** The entry itself, not what it links to; `undefined` when it is gone. */

@@ -21,8 +21,10 @@ import {
   statx,
   SystemError,
 } from '@graphdriver/sys'
-import { differs, type Entry, isDirectory, isWhiteout } from './entry-difference.ts'
-import type { OverlayWhiteouts } from '../apply/options.ts'
+import { differs, type Entry, isDirectory } from './entry-difference.ts'
+import { aufsName } from '../aufs/names.ts'
+import type { LayerFormat } from '../apply/options.ts'
+import { isOverlayWhiteout } from '../tree/overlay-whiteout.ts'
 import { pathText } from '../tree/path-text.ts'
 
 /** A change whose path is bytes, without a leading slash: they are sorted by bytes. */
@@ -38,7 +40,7 @@ interface Frame {
   /** The parent has a directory of this path. */
   readonly inBase: boolean
   /** It hides what the parent has in it. */
-  readonly opaque: boolean
+  opaque: boolean
   readonly above: Frame | undefined
   /** The directory itself is in the list. */
   recorded: boolean
@@ -53,7 +55,7 @@ export interface UpperComparison {
   /** Where the parent is visible, and whether that is a mount of it. */
   readonly base: string
   readonly mounted: boolean
-  readonly xattr: OverlayWhiteouts['xattr']
+  readonly whiteouts: LayerFormat
   readonly signal?: AbortSignal | undefined
 }
 
@@ -63,7 +65,7 @@ export interface UpperComparison {
  * @throws SystemError ENOENT when the parent is not mounted any more
  */
 export async function upperChanges(comparison: UpperComparison): Promise<readonly Change[]> {
-  const { upper, base, mounted, xattr, signal } = comparison
+  const { upper, base, mounted, whiteouts, signal } = comparison
   // Another process may unmount the parent meanwhile. An open directory keeps it; paths would lead to an empty one,
   // and every file would look new.
   const held = openat(AT_FDCWD, base, O.PATH | O.DIRECTORY)
@@ -75,7 +77,7 @@ export async function upperChanges(comparison: UpperComparison): Promise<readonl
         note: 'no longer mounted',
       })
     }
-    const walk = new UpperWalk(Buffer.from(upper), Buffer.from(`/proc/self/fd/${held}`), xattr, signal)
+    const walk = new UpperWalk(Buffer.from(upper), Buffer.from(`/proc/self/fd/${held}`), whiteouts, signal)
     return (await walk.run())
       .toSorted((a, b) => a.path.compare(b.path))
       .map(({ path, kind }) => ({ path: `/${pathText(path)}`, kind }))
@@ -88,19 +90,16 @@ class UpperWalk {
   readonly #upper: Buffer
   readonly #base: Buffer
   readonly #opaque: string
+  readonly #format: LayerFormat['format']
   readonly #signal: AbortSignal | undefined
   readonly #changes: UpperChange[] = []
   #sliceEnd = performance.now() + sliceMilliseconds
 
-  constructor(
-    upper: Buffer,
-    base: Buffer,
-    xattr: OverlayWhiteouts['xattr'],
-    signal: AbortSignal | undefined,
-  ) {
+  constructor(upper: Buffer, base: Buffer, { format, xattr }: LayerFormat, signal: AbortSignal | undefined) {
     this.#upper = upper
     this.#base = base
     this.#opaque = `${xattr}.overlay.opaque`
+    this.#format = format
     this.#signal = signal
   }
 
@@ -115,7 +114,8 @@ class UpperWalk {
     }
     const pending = [root]
     for (let frame = pending.pop(); frame !== undefined; frame = pending.pop()) {
-      const names = namesIn(join(this.#upper, frame.path))
+      const listed = namesIn(join(this.#upper, frame.path))
+      const names = this.#format === 'aufs' ? this.#takeMarkers(frame, listed) : listed
       for (const name of names) {
         const child = this.#visit(frame, join(frame.path, name))
         if (child !== undefined) pending.push(child)
@@ -126,12 +126,31 @@ class UpperWalk {
     return this.#changes
   }
 
+  /** Reads what AUFS's files say of a directory. @returns the names of what the layer has in it */
+  #takeMarkers(frame: Frame, listed: readonly Buffer[]): readonly Buffer[] {
+    const meanings = listed.map(aufsName)
+    frame.opaque ||= meanings.some(({ kind }) => kind === 'opaque')
+    const gone = new Set<string>()
+    for (const meaning of meanings) {
+      if (meaning.kind !== 'whiteout') continue
+      gone.add(meaning.target.toString('latin1'))
+      // What an opaque directory lacks is found by what the parent has in it.
+      if (!frame.opaque) this.#recordGone(frame, join(frame.path, meaning.target))
+    }
+    // A file beside its own whiteout is one that nobody sees.
+    return listed.filter((name, at) => meanings[at]?.kind === 'plain' && !gone.has(name.toString('latin1')))
+  }
+
+  #recordGone(frame: Frame, path: Buffer): void {
+    if (frame.inBase && entryAt(join(this.#base, path)) !== undefined) this.#record(frame, path, 'delete')
+  }
+
   /** @returns the frame of a directory that has to be looked into */
   #visit(frame: Frame, path: Buffer): Frame | undefined {
     const ours = entryAt(join(this.#upper, path))
     if (ours === undefined) return undefined
     const theirs = frame.inBase ? entryAt(join(this.#base, path)) : undefined
-    if (isWhiteout(ours)) {
+    if (isOverlayWhiteout(ours.stat)) {
       if (theirs !== undefined) this.#record(frame, path, 'delete')
       return undefined
     }

@@ -27,11 +27,6 @@ export function isDirectory({ stat }: Entry): boolean {
   return (stat.mode & S.IFMT) === S.IFDIR
 }
 
-/** overlayfs' record of a deletion: a character device 0:0. */
-export function isWhiteout({ stat }: Entry): boolean {
-  return (stat.mode & S.IFMT) === S.IFCHR && stat.rdevMajor === 0 && stat.rdevMinor === 0
-}
-
 /** What a layer carries of the extended attributes, as one comparable string. */
 function attributesOf(path: Buffer): string {
   const names = namesOf(path).filter(isCarried).toSorted()

@@ -1,6 +1,7 @@
 /** What a worker can be asked to do, and what it answers. Everything here crosses by structured clone. */
 import type { Change } from '@graphdriver/core'
-import type { ApplyRequest, ApplyResult, OverlayWhiteouts } from '../apply/options.ts'
+import type { ApplyRequest, ApplyResult, LayerFormat } from '../apply/options.ts'
+import type { Shade, ShadeRequest } from '../aufs/shade.ts'
 import type { Touched } from '../tree/touched.ts'
 import type { Failure } from './failure.ts'
 
@@ -10,6 +11,11 @@ export interface Comparison {
   readonly base: string | undefined
   readonly touched: Touched | undefined
 }
+
+/** A step between the formats of AUFS and overlayfs. */
+export type Conversion =
+  | { readonly to: LayerFormat['format']; readonly tree: string; readonly xattr: LayerFormat['xattr'] }
+  | { readonly to: 'aside' | 'back'; readonly tree: string; readonly aside: string }
 
 /** Each kind of job with its own input and answer. Bytes go beside it, through the ring. */
 export interface Jobs {
@@ -30,7 +36,7 @@ export interface Jobs {
     readonly answer: undefined
   }
   readonly pack: {
-    readonly input: { readonly tree: string; readonly whiteouts: 'none' | OverlayWhiteouts }
+    readonly input: { readonly tree: string; readonly whiteouts: 'none' | LayerFormat }
     readonly answer: undefined
   }
   readonly countDirectories: { readonly input: { readonly tree: string }; readonly answer: number }
@@ -48,6 +54,8 @@ export interface Jobs {
     }
     readonly answer: { readonly reflinked: boolean }
   }
+  readonly shade: { readonly input: ShadeRequest; readonly answer: Shade }
+  readonly convert: { readonly input: Conversion; readonly answer: undefined }
   readonly remove: { readonly input: { readonly path: string }; readonly answer: undefined }
 }
 

@@ -1,11 +1,13 @@
 import { applyTar } from '../apply/apply.ts'
 import { toChange, toTreeChange } from '../tree/change.ts'
+import { bringBack, setAside, toAufs, toOverlay } from '../aufs/convert.ts'
+import { shadeTree } from '../aufs/shade.ts'
 import { changesBetween } from '../tree/changes.ts'
 import { copyTree } from '../tree/copy.ts'
 import { exportChanges, packTree } from '../tree/pack.ts'
 import { removeTree } from '../tree/remove.ts'
 import { changesSize, countDirectories, treeSize } from '../tree/size.ts'
-import type { Job, JobKind, Jobs } from './job.ts'
+import type { Conversion, Job, JobKind, Jobs } from './job.ts'
 import type { RingReader, RingWriter } from './ring.ts'
 
 /** Does one job to its end on this thread. @throws RingAborted when the main thread gave it up */
@@ -39,8 +41,29 @@ export function perform(job: Job, reader: RingReader, writer: RingWriter): Jobs[
       const { source, target, mode, overlayXattrs } = job.input
       return copyTree(source, target, { mode, overlayXattrs }, check)
     }
+    case 'shade':
+      return shadeTree(job.input, check)
+    case 'convert':
+      convert(job.input, check)
+      return undefined
     case 'remove':
       removeTree(job.input.path, check)
       return undefined
+  }
+}
+
+function convert(step: Conversion, check: () => void): void {
+  switch (step.to) {
+    case 'overlay':
+      toOverlay(step.tree, step.xattr, check)
+      return
+    case 'aufs':
+      toAufs(step.tree, step.xattr, check)
+      return
+    case 'aside':
+      setAside(step.tree, step.aside, check)
+      return
+    case 'back':
+      bringBack(step.tree, step.aside, check)
   }
 }

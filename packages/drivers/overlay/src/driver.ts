@@ -140,8 +140,8 @@ export class OverlayDriver implements Driver {
     const base = layerPaths(this.home, parent).root
     const { upper } = layerPaths(this.home, id)
     try {
-      const { xattr } = this.#host
-      return await upperChanges({ upper, base, mounted: false, xattr, signal: options.signal })
+      const whiteouts = this.#whiteouts
+      return await upperChanges({ upper, base, mounted: false, whiteouts, signal: options.signal })
     } catch (error) {
       // Deeper than a path can say, or changing too fast for look-ups by path.
       if (isSystemError(error, 'ENAMETOOLONG', 'ENOENT')) return this.#naive.changes(id, parent, options)

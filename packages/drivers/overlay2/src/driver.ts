@@ -145,8 +145,8 @@ export class Overlay2Driver implements Driver {
     const { diff } = layerPaths(this.home, id)
     try {
       const mounted = base.path === layerPaths(this.home, parent).merged
-      const { xattr } = this.#host
-      return await upperChanges({ upper: diff, base: base.path, mounted, xattr, signal: options.signal })
+      const whiteouts = this.#whiteouts
+      return await upperChanges({ upper: diff, base: base.path, mounted, whiteouts, signal: options.signal })
     } catch (error) {
       // Deeper than a path can say, or changing too fast for look-ups by path.
       if (isSystemError(error, 'ENAMETOOLONG', 'ENOENT')) return this.#naive.changes(id, parent, options)

@@ -78,7 +78,7 @@ describe.skipIf(skipped !== undefined)(`overlay2 diffs (${skipped ?? 'as root'})
       upper: path.join(homeOf(place.root), 'upper/diff'),
       base: parent.path,
       mounted: true,
-      xattr: 'trusted',
+      whiteouts: { format: 'overlay', xattr: 'trusted' },
     } as const
     const changes = upperChanges(comparison)
     // What another process does that was the first to mount it and is done.
