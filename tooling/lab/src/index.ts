@@ -25,4 +25,5 @@ export {
   isGuestBuilt,
   runInGuest,
 } from './guest/guest.ts'
+export { killAtCall, killAtEachCall, killRequirement, type KillRequest } from './killed-at-call.ts'
 export { id, makeLayer, workbench, type Workbench, type Workplace } from './workbench.ts'

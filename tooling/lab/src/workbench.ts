@@ -1,6 +1,13 @@
 /** What the tests of a driver share: the driver on a real filesystem, and a few words for what they do with it. */
 import path from 'node:path'
-import { type Driver, type DriverDefinition, hostOf, type LayerId, parseLayerId } from '@graphdriver/core'
+import {
+  type Driver,
+  type DriverDefinition,
+  type DriverOptions,
+  hostOf,
+  type LayerId,
+  parseLayerId,
+} from '@graphdriver/core'
 import { filesystem, type FilesystemKind, type FilesystemOptions } from './filesystem.ts'
 
 export interface Workplace extends AsyncDisposable {
@@ -10,13 +17,14 @@ export interface Workplace extends AsyncDisposable {
 
 export interface Workbench {
   readonly homeOf: (root: string) => string
-  readonly openAt: (root: string) => Promise<Driver>
+  readonly openAt: (root: string, options?: DriverOptions) => Promise<Driver>
   /** A driver on a fresh filesystem, which must be left with nothing mounted. */
   readonly openOn: (kind: FilesystemKind, options?: FilesystemOptions) => Promise<Workplace>
 }
 
 export function workbench(definition: DriverDefinition): Workbench {
-  const openAt = (root: string): Promise<Driver> => definition.open(hostOf(definition, { root }))
+  const openAt = async (root: string, options?: DriverOptions): Promise<Driver> =>
+    definition.open(hostOf(definition, { root, options }))
   return {
     homeOf: (root) => path.join(root, definition.name),
     openAt,
