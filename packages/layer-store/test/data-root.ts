@@ -3,13 +3,14 @@ import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { type Driver, type DriverDefinition, hostOf, type LayerId, probeDriver } from '@graphdriver/core'
+import aufs from '@graphdriver/aufs'
 import overlay from '@graphdriver/overlay'
 import overlay2 from '@graphdriver/overlay2'
 import { unmountTree } from '@graphdriver/sys'
 import vfs from '@graphdriver/vfs'
 import { type DirectoryLayerStore, type LayerStoreOptions, openLayerStore } from '../src/index.ts'
 
-export const definitions: readonly DriverDefinition[] = [vfs, overlay2, overlay]
+export const definitions: readonly DriverDefinition[] = [vfs, overlay2, overlay, aufs]
 
 interface Candidate {
   readonly name: string

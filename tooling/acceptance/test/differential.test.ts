@@ -1,3 +1,4 @@
+import aufs from '@graphdriver/aufs'
 import btrfs from '@graphdriver/btrfs'
 import { differentialCases, subjectOf } from '@graphdriver/core/conformance'
 import { conformance } from '@graphdriver/core/conformance/vitest'
@@ -11,6 +12,7 @@ for (const [definition, kind] of [
   [overlay2, 'ext4'],
   [overlay2, 'btrfs'],
   [overlay, 'ext4'],
+  [aufs, 'ext4'],
   [btrfs, 'btrfs'],
 ] as const) {
   conformance(definition, {
@@ -22,6 +24,7 @@ for (const [definition, kind] of [
 
 for (const [definition, kind] of [
   [overlay2, 'ext4'],
+  [aufs, 'ext4'],
   [btrfs, 'btrfs'],
 ] as const) {
   const without = { name: `${definition.name} without native diffs` }
