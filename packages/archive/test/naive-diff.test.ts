@@ -27,6 +27,7 @@ function directories(home: string): { readonly proto: ProtoDriver; readonly held
       deviceNodes: true,
       ownership: 'any',
       quota: 'none',
+      inodeQuota: false,
       mountLabel: false,
     },
     create: unused,

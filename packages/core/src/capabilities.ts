@@ -25,8 +25,13 @@ export interface Capabilities {
   readonly deviceNodes: boolean
   /** Whether files may belong to any uid and gid. */
   readonly ownership: 'any' | 'mapped'
-  /** What a `size` storage option limits, and with what means. */
-  readonly quota: 'none' | 'project' | 'qgroup' | 'dataset' | 'device'
+  /**
+   * By what means a layer is kept to its `size`: the filesystem's own count of a project, quota group or dataset, a
+   * block device of that size, or a filesystem in a file (`loop`), which only grows.
+   */
+  readonly quota: 'none' | 'project' | 'qgroup' | 'dataset' | 'device' | 'loop'
+  /** Whether the option `inodes` limits how many files a layer has. */
+  readonly inodeQuota: boolean
   /** Whether `mountLabel` (an SELinux context) has an effect. */
   readonly mountLabel: boolean
 }

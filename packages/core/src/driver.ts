@@ -69,7 +69,7 @@ export interface CreateOptions extends CallOptions {
   readonly parent?: LayerId | undefined
   /** SELinux context of the files, where the driver can apply one. */
   readonly mountLabel?: string | undefined
-  /** Per-layer options such as `size`; a key the driver does not know is `GD_INVALID_OPTION`. */
+  /** Per-layer options, `size` and `inodes` (see `Quota`); a key the driver does not know is `GD_INVALID_OPTION`. */
   readonly storageOptions?: Readonly<Record<string, string>> | undefined
 }
 
@@ -82,6 +82,21 @@ export interface GetOptions extends CallOptions {
 export interface Change {
   readonly path: string
   readonly kind: 'modify' | 'add' | 'delete'
+}
+
+/** What a layer may hold beside what it shares with the layers below. */
+export interface Quota {
+  /** Bytes. */
+  readonly size?: number | undefined
+  /** Files, directories and whatever else has a name. */
+  readonly inodes?: number | undefined
+}
+
+/** What a layer holds, as the filesystem has counted: what was just written may come later. */
+export interface Usage {
+  readonly bytes: number
+  /** Absent where these are not counted. */
+  readonly inodes?: number | undefined
 }
 
 /** One row of a driver's description of itself, in the words and order Docker shows them. */
@@ -138,6 +153,23 @@ export interface ProtoDriver extends AsyncDisposable {
    * @throws GD_LAYER_NOT_FOUND
    */
   metadata(id: LayerId): Promise<Readonly<Record<string, string>>>
+
+  /**
+   * Changes what a layer may hold that was made with a `size` or `inodes`, mounted or not. What is left out stays. Less
+   * than the layer has is no error where the filesystem counts: it takes nothing more until something is removed.
+   * Drivers without quotas leave it out.
+   *
+   * @throws GD_LAYER_NOT_FOUND, GD_INVALID_OPTION
+   */
+  setQuota?(id: LayerId, quota: Quota): Promise<void>
+
+  /**
+   * What a layer holds, from counters: its cost does not depend on the layer.
+   *
+   * @returns undefined for a layer that nobody counts: it was made without a `size` or `inodes`
+   * @throws GD_LAYER_NOT_FOUND
+   */
+  usage?(id: LayerId): Promise<Usage | undefined>
 
   /** Releases what the driver itself holds, on shutdown. Deletes no data; repeating it is harmless. */
   cleanup(): Promise<void>

@@ -17,8 +17,10 @@ export type {
   Driver,
   GetOptions,
   ProtoDriver,
+  Quota,
   StatusRow,
   TarStream,
+  Usage,
 } from './driver.ts'
 export { type ErrorCode, type ErrorDetails, GraphDriverError, isGraphDriverError } from './error.ts'
 export {
@@ -50,7 +52,14 @@ export type {
 } from './layer-store.ts'
 export { layerMount, type Mount } from './mount.ts'
 export { MountReferences } from './mount-references.ts'
-export { parseBoolean, parseKeyValue, parseSize, rejectSize, rejectUnknownOptions } from './option.ts'
+export {
+  checkQuota,
+  parseBoolean,
+  parseKeyValue,
+  parseQuota,
+  parseSize,
+  rejectUnknownOptions,
+} from './option.ts'
 export {
   driverPriority,
   hostOf,

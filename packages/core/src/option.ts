@@ -1,5 +1,6 @@
 /** Parsers for the option values that drivers share, with the grammar Docker documents. */
 import type { DriverOptions } from './definition.ts'
+import type { Quota } from './driver.ts'
 import { GraphDriverError } from './error.ts'
 
 const sizeForm = /^(\d+(?:\.\d+)*) ?([kmgtp])?i?b?$/i
@@ -45,19 +46,63 @@ export function parseBoolean(option: string, value: string): boolean {
 }
 
 /**
- * Refuses a `size`, for drivers that cannot keep to one: ignoring a limit would be worse.
+ * The limits in the options of a layer or of a driver: `size`, in bytes with a unit, and `inodes`, a number. Zero is no
+ * limit that anything could be kept to.
  *
  * @throws GD_INVALID_OPTION naming the subject
  */
-export function rejectSize(subject: string, options: DriverOptions): void {
-  const value = options['size']
-  if (value === undefined) return
+export function parseQuota(subject: string, options: DriverOptions): Quota {
+  return {
+    ...(options['size'] === undefined
+      ? {}
+      : { size: parseLimit(subject, 'size', options['size'], parseSize) }),
+    ...(options['inodes'] === undefined
+      ? {}
+      : { inodes: parseLimit(subject, 'inodes', options['inodes'], parseCount) }),
+  }
+}
+
+/**
+ * Refuses limits that nothing could be kept to.
+ *
+ * @throws GD_INVALID_OPTION naming the subject
+ */
+export function checkQuota(subject: string, { size, inodes }: Quota): void {
+  for (const [option, limit] of [
+    ['size', size],
+    ['inodes', inodes],
+  ] as const) {
+    if (limit === undefined || (Number.isSafeInteger(limit) && limit > 0)) continue
+    throw new GraphDriverError(
+      'GD_INVALID_OPTION',
+      `${subject}: ${option} ${limit} must be a whole number, and more than nothing`,
+      { option, value: String(limit) },
+    )
+  }
+}
+
+function parseLimit(
+  subject: string,
+  option: string,
+  value: string,
+  parse: (option: string, value: string) => number,
+): number {
+  const limit = parse(option, value)
+  if (limit > 0) return limit
   throw new GraphDriverError(
     'GD_INVALID_OPTION',
-    `${subject}: option 'size' needs quotas, which this driver does not set yet; leave it out, ` +
-      'or limit the volume that holds the data root',
-    { option: 'size', value },
+    `${subject}: ${option} '${value}' must be more than nothing; leave it out for no limit`,
+    { option, value },
   )
+}
+
+function parseCount(option: string, value: string): number {
+  const count = /^\d+$/.test(value) ? Number(value) : Number.NaN
+  if (Number.isSafeInteger(count)) return count
+  throw new GraphDriverError('GD_INVALID_OPTION', `option ${option}: '${value}' is no whole number`, {
+    option,
+    value,
+  })
 }
 
 /**

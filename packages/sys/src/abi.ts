@@ -52,6 +52,7 @@ const x64Calls = {
   mknodat: 259,
   mount: 165,
   openat: 257,
+  quotactl: 179,
   readlinkat: 267,
   renameat2: 316,
   statx: 332,
@@ -86,6 +87,7 @@ const arm64Calls: CallNumbers = {
   mknodat: 33,
   mount: 40,
   openat: 56,
+  quotactl: 60,
   readlinkat: 78,
   renameat2: 276,
   statx: 291,
@@ -106,6 +108,7 @@ const sharedCalls = {
   move_mount: 429,
   open_tree: 428,
   openat2: 437,
+  quotactl_fd: 443,
 } as const
 
 /** System calls that are not the same on every machine. */

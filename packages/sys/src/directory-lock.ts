@@ -70,5 +70,5 @@ export async function lockDirectory(
 }
 
 function openDirectory(directory: string): number {
-  return openat(AT_FDCWD, directory, O.RDONLY | O.DIRECTORY | O.NOFOLLOW)
+  return openat(AT_FDCWD, directory, O.RDONLY | O.DIRECTORY)
 }

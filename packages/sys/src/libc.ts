@@ -64,6 +64,8 @@ const shapes = {
   move_mount: 'dpdpn',
   open_tree: 'dpn',
   mount_setattr: 'dpnbn',
+  quotactl: 'npnb',
+  quotactl_fd: 'dnnb',
   syncfs: 'd',
   flock: 'dn',
   lseek: 'dnn',

@@ -14,6 +14,7 @@ import { lifecycleMutants } from './mutants/lifecycle.ts'
 import { mountMutants } from './mutants/mount.ts'
 import { namespacesMutants } from './mutants/namespaces.ts'
 import { quotaMutants } from './mutants/quota.ts'
+import { quotaChangeMutants } from './mutants/quota-change.ts'
 import { restartMutants } from './mutants/restart.ts'
 import { sizesMutants } from './mutants/sizes.ts'
 import { treeMutants } from './mutants/tree.ts'
@@ -29,6 +30,7 @@ export const mutants: readonly Mutant[] = [
   ...sizesMutants,
   ...depthMutants,
   ...quotaMutants,
+  ...quotaChangeMutants,
   ...namespacesMutants,
   ...concurrencyMutants,
   ...abortMutants,

@@ -17,6 +17,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs'
@@ -26,6 +27,7 @@ import {
   asLayerId,
   type CallOptions,
   type Capabilities,
+  checkQuota,
   type Change,
   type CreateOptions,
   defineDriver,
@@ -37,15 +39,19 @@ import {
   type LayerId,
   type Mount,
   MountReferences,
-  parseSize,
+  parseQuota,
+  type Quota,
   rejectUnknownOptions,
   type TarStream,
+  type Usage,
 } from '@graphdriver/core'
 import {
   AT_FDCWD,
   attachLoop,
   ensureDirectory,
   existingAncestors,
+  findLoopDevices,
+  hasCapability,
   inUserNamespace,
   isMountPoint,
   isSystemError,
@@ -59,9 +65,11 @@ import {
   renameat2,
   run,
   type Scratch,
+  statfs,
   umount,
   unmountTree,
 } from '@graphdriver/sys'
+import { growExt4, growLoop } from '@graphdriver/sys/quota'
 
 export const referenceDepth = 40
 
@@ -73,6 +81,7 @@ const capabilities: Omit<Capabilities, 'deviceNodes' | 'ownership'> = {
   timestamps: 'nanoseconds',
   xattrs: 'all',
   quota: 'device',
+  inodeQuota: true,
   mountLabel: false,
 }
 
@@ -120,9 +129,8 @@ export class ReferenceDriver implements Driver {
 
   async create(id: LayerId, options: CreateOptions = {}): Promise<void> {
     const { parent, signal, storageOptions = {} } = options
-    rejectUnknownOptions(`reference: layer ${id}`, storageOptions, ['size'])
-    const size = storageOptions['size']
-    const bytes = size === undefined ? undefined : parseSize('size', size)
+    rejectUnknownOptions(`reference: layer ${id}`, storageOptions, ['size', 'inodes'])
+    const quota = parseQuota(`layer ${id}`, storageOptions)
     signal?.throwIfAborted()
     if (await this.exists(id)) throw alreadyThere(id)
     const depth = parent === undefined ? 1 : this.#depthOf(parent) + 1
@@ -130,7 +138,7 @@ export class ReferenceDriver implements Driver {
     using scratch = makeScratch(path.join(this.home, 'layers'), 'layer', 0o755)
     try {
       writeFileSync(path.join(scratch.path, 'depth'), String(depth))
-      await this.#fill(scratch.path, { bytes, parent, signal })
+      await this.#fill(scratch.path, { quota, parent, signal })
       this.#takeName(scratch.path, id)
     } catch (error) {
       await this.#discard(scratch.path)
@@ -144,18 +152,14 @@ export class ReferenceDriver implements Driver {
 
   async #fill(
     directory: string,
-    {
-      bytes,
-      parent,
-      signal,
-    }: CallOptions & { readonly bytes?: number | undefined; readonly parent?: LayerId | undefined },
+    { quota, parent, signal }: CallOptions & { readonly quota: Quota; readonly parent?: LayerId | undefined },
   ): Promise<void> {
     const tree = path.join(directory, 'tree')
     // Not through mkdir's own mode: the umask would narrow it.
     mkdirSync(tree)
     chmodSync(tree, 0o755)
-    if (bytes !== undefined) await makeImage(path.join(directory, 'image'), bytes)
-    using _ = bytes === undefined ? undefined : mountImage(path.join(directory, 'image'), tree)
+    if (quota.size !== undefined) await makeImage(path.join(directory, 'image'), quota.size, quota.inodes)
+    using _ = quota.size === undefined ? undefined : mountImage(path.join(directory, 'image'), tree)
     rmSync(path.join(tree, 'lost+found'), { recursive: true, force: true })
     if (parent === undefined) return
     await using source = await this.get(parent, { signal })
@@ -252,6 +256,38 @@ export class ReferenceDriver implements Driver {
     return { Tree: path.join(this.#find(id), 'tree') }
   }
 
+  async setQuota(id: LayerId, quota: Quota): Promise<void> {
+    checkQuota(`layer ${id}`, quota)
+    const image = path.join(this.#find(id), 'image')
+    const { size } = quota
+    if (size === undefined) return
+    if (!existsSync(image) || size < statSync(image).size) {
+      const message = `layer ${id}: size ${size}: only a layer with a size has one, which only grows`
+      throw new GraphDriverError('GD_INVALID_OPTION', message, { option: 'size', value: String(size) })
+    }
+    if (!hasCapability('CAP_SYS_RESOURCE')) return this.#growUnmounted(id, image, size)
+    truncateSync(image, size)
+    await using mounted = await this.get(id)
+    for (const device of findLoopDevices(image)) growLoop(device)
+    growExt4(mounted.path, size)
+  }
+
+  async #growUnmounted(id: LayerId, image: string, size: number): Promise<void> {
+    if (isMountPoint(this.mountPointOf(id))) {
+      const message = `layer ${id}: size ${size}: it is mounted, and without CAP_SYS_RESOURCE it cannot grow then`
+      throw new GraphDriverError('GD_INVALID_OPTION', message, { option: 'size', value: String(size) })
+    }
+    truncateSync(image, size)
+    await run('resize2fs', ['-f', image])
+  }
+
+  async usage(id: LayerId): Promise<Usage | undefined> {
+    if (!existsSync(path.join(this.#find(id), 'image'))) return undefined
+    await using mounted = await this.get(id)
+    const { blocks, blocksFree, blockSize, files, filesFree } = statfs(mounted.path)
+    return { bytes: Number(blocks - blocksFree) * blockSize, inodes: Number(files - filesFree) }
+  }
+
   diff(id: LayerId, parent: LayerId | undefined, options?: CallOptions): TarStream {
     return this.#diff.diff(id, parent, options)
   }
@@ -291,10 +327,11 @@ function tooDeep(id: LayerId, depth: number): GraphDriverError {
   return new GraphDriverError('GD_MAX_DEPTH', message, { id, depth, limit: referenceDepth })
 }
 
-async function makeImage(image: string, bytes: number): Promise<void> {
+async function makeImage(image: string, bytes: number, inodes?: number): Promise<void> {
   writeFileSync(image, '')
   truncateSync(image, bytes)
-  await run('mkfs.ext4', ['-q', '-F', '-m', '0', '-E', 'nodiscard', image])
+  const count = inodes === undefined ? [] : ['-N', String(inodes)]
+  await run('mkfs.ext4', ['-q', '-F', '-m', '0', '-E', 'nodiscard', ...count, image])
 }
 
 /** Mounts a layer's own filesystem; disposing it unmounts. The loop device goes with the mount. */

@@ -15,6 +15,7 @@ import { lifecycle } from './cases/lifecycle.ts'
 import { mount } from './cases/mount.ts'
 import { namespaces } from './cases/namespaces.ts'
 import { quota } from './cases/quota.ts'
+import { quotaChange } from './cases/quota-change.ts'
 import { restart } from './cases/restart.ts'
 import { sizes } from './cases/sizes.ts'
 import { tree } from './cases/tree.ts'
@@ -29,6 +30,7 @@ export const allCases: readonly ConformanceCase[] = [
   ...sizes,
   ...depth,
   ...quota,
+  ...quotaChange,
   ...namespaces,
   ...concurrency,
   ...abort,

@@ -21,6 +21,7 @@ const capabilities: Capabilities = {
   deviceNodes: true,
   ownership: 'any',
   quota: 'none',
+  inodeQuota: false,
   mountLabel: false,
 }
 

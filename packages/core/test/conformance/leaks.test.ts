@@ -39,6 +39,7 @@ function leaking(leak: (home: string) => unknown): DriverDefinition {
           deviceNodes: false,
           ownership: 'any',
           quota: 'none',
+          inodeQuota: false,
           mountLabel: false,
         },
         async create(id) {

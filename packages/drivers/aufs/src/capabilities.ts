@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import type { Capabilities } from '@graphdriver/core'
+import type { LayerQuota } from '@graphdriver/quota'
 import { hasCapability, inUserNamespace } from '@graphdriver/sys'
 import type { Engine } from './engine.ts'
 
@@ -7,7 +8,7 @@ import type { Engine } from './engine.ts'
 export const maximumBranches = 127
 
 /** The same depth with either engine, so that a host may change from one to the other. */
-export function capabilitiesOf(engine: Engine): Capabilities {
+export function capabilitiesOf(engine: Engine, limits: LayerQuota): Capabilities {
   const mapped = inUserNamespace()
   return {
     sharing: 'files',
@@ -18,7 +19,8 @@ export function capabilitiesOf(engine: Engine): Capabilities {
     xattrs: 'all',
     deviceNodes: !mapped && hasCapability('CAP_MKNOD'),
     ownership: mapped ? 'mapped' : 'any',
-    quota: 'none',
+    quota: limits.degree,
+    inodeQuota: limits.degree !== 'none',
     mountLabel: existsSync('/sys/fs/selinux/enforce'),
   }
 }

@@ -17,7 +17,8 @@ import {
 } from 'node:fs'
 import path from 'node:path'
 import { copyDirectoryAttributes, type TreeWorkers } from '@graphdriver/archive'
-import { asLayerId, type CallOptions, GraphDriverError, type LayerId } from '@graphdriver/core'
+import { asLayerId, type CallOptions, GraphDriverError, type LayerId, type Quota } from '@graphdriver/core'
+import type { LayerQuota } from '@graphdriver/quota'
 import {
   ensureDirectory,
   holdDirectory,
@@ -28,38 +29,87 @@ import {
   type Scratch,
   unmountTree,
 } from '@graphdriver/sys'
-import { homePaths, layerExists, layerNotFound, type LayerPaths, layerPaths, readParents } from './layout.ts'
+import {
+  homePaths,
+  inVolume,
+  layerExists,
+  layerNotFound,
+  type LayerPaths,
+  layerPaths,
+  ownPaths,
+  readParents,
+  readVolumes,
+  volumeOf,
+} from './layout.ts'
+
+/** What one driver makes and deletes layers with. */
+export interface Tools {
+  readonly workers: TreeWorkers
+  readonly limits: LayerQuota
+}
 
 export interface Construction extends CallOptions {
   readonly home: string
   readonly id: LayerId
   readonly parent: LayerId | undefined
   readonly maxDepth: number
+  /** What the layer may hold; undefined for as much as there is. */
+  readonly quota: Quota | undefined
   /** Makes of the parent what a child can stand on. */
   readonly commit: (parent: LayerId) => Promise<void>
 }
 
 /** @throws GD_LAYER_NOT_FOUND (the parent), GD_LAYER_EXISTS, GD_MAX_DEPTH */
-export async function makeLayer(construction: Construction, workers: TreeWorkers): Promise<void> {
+export async function makeLayer(construction: Construction, tools: Tools): Promise<void> {
   const { home, id, parent, signal } = construction
   signal?.throwIfAborted()
   // Said before the parent is marked; taking the name says it for certain.
   if (layerExists(home, id)) throw alreadyThere(id)
   const parents = parent === undefined ? [] : parentsOf(construction, parent)
-  using scratch = makeScratch(homePaths(home).diffs, 'layer', 0o755)
-  const orphans: Scratch[] = []
+  using diff = makeScratch(homePaths(home).diffs, 'layer', 0o755)
+  using own = makeScratch(homePaths(home).own, 'layer', 0o700)
+  const made = { diff: diff.path, own: own.path }
+  let orphans: readonly Scratch[]
   try {
-    if (parent !== undefined) {
-      inheritRoot(home, parent, scratch.path)
-      await construction.commit(parent)
-    }
-    orphans.push(...takeNames(home, id, parents, scratch.path))
+    await fill(construction, parents, made, tools)
+    if (parent !== undefined) await construction.commit(parent)
+    orphans = takeNames(home, id, parents, made)
+    // From now on they are the layer's, and whoever removes it locks them.
+    for (const scratch of [diff, own]) scratch[Symbol.dispose]()
   } catch (error) {
     // What cannot be removed now is reaped when the home is opened again; the first error says more.
-    await workers.remove(scratch.path).catch(() => undefined)
+    await discardLayers([diff, own], tools).catch(() => undefined)
     throw error
   }
-  await discardLayers(orphans, workers).catch(() => undefined)
+  await discardLayers(orphans, tools).catch(() => undefined)
+}
+
+/** The directories that are to be a layer's. */
+interface Made {
+  readonly diff: string
+  readonly own: string
+}
+
+async function fill(
+  { home, id, parent, quota }: Construction,
+  parents: readonly LayerId[],
+  made: Made,
+  { limits }: Tools,
+): Promise<void> {
+  const paths = ownPaths(made.own)
+  const volumes = parent === undefined ? [] : [...readVolumes(home, parent)]
+  {
+    await using room = quota === undefined ? undefined : await limits.start(id, made.own, quota)
+    const { diff, work } = { diff: made.diff, work: paths.work, ...inVolume(made.own) }
+    ensureDirectory(diff, 0o755)
+    ensureDirectory(work, 0o700)
+    ensureDirectory(paths.lock, 0o700)
+    for (const counted of [diff, work]) room?.enter(counted)
+    if (parent !== undefined) inheritRoot(home, parent, diff)
+  }
+  if (volumeOf(made.own).exists()) volumes.unshift(id)
+  if (volumes.length > 0) writeDurably(paths.volumes, volumes)
+  writeDurably(recordIn(made.own), parents)
 }
 
 function parentsOf({ home, id, maxDepth }: Construction, parent: LayerId): readonly LayerId[] {
@@ -85,38 +135,43 @@ function inheritRoot(home: string, parent: LayerId, diff: string): void {
 }
 
 /** @returns what was left under these names by somebody who died */
-function takeNames(home: string, id: LayerId, parents: readonly LayerId[], made: string): readonly Scratch[] {
-  const paths = layerPaths(home, id)
+function takeNames(home: string, id: LayerId, [parent]: readonly LayerId[], made: Made): readonly Scratch[] {
+  const paths = namesOf(home, id)
   using _ = holdDirectory(homePaths(home).records)
   if (existsSync(paths.record)) throw alreadyThere(id)
-  const [parent] = parents
   if (parent !== undefined && !layerExists(home, parent)) throw layerNotFound(parent)
   const orphans = hideNames(paths)
-  renameSync(made, paths.diff)
+  renameSync(made.diff, paths.diff)
+  renameSync(made.own, paths.own)
   ensureDirectory(paths.mount, 0o755)
-  ensureDirectory(paths.own, 0o700)
-  ensureDirectory(paths.work, 0o700)
-  writeRecord(paths, parents)
+  renameSync(recordIn(paths.own), paths.record)
   return orphans
 }
 
-function hideNames({ diff, own, form }: LayerPaths): readonly Scratch[] {
+/** What of a layer has its id; its volume, if it has one, lies in one of these. */
+function namesOf(home: string, id: LayerId): Pick<LayerPaths, 'record' | 'diff' | 'mount' | 'form' | 'own'> {
+  return { ...layerPaths(home, id), diff: path.join(homePaths(home).diffs, id) }
+}
+
+function recordIn(own: string): string {
+  return path.join(own, 'record')
+}
+
+function hideNames({ diff, own, form }: Pick<LayerPaths, 'diff' | 'own' | 'form'>): readonly Scratch[] {
   const hidden = [moveToScratch(diff, 'layer'), moveToScratch(own, 'layer')]
   rmSync(form, { force: true })
   return hidden.filter((scratch) => scratch !== undefined)
 }
 
-/** An empty file after a power failure would make it a base layer. */
-function writeRecord({ record, own }: LayerPaths, parents: readonly LayerId[]): void {
-  const written = path.join(own, 'record')
-  const fd = openSync(written, 'w', 0o644)
+/** An empty record after a power failure would make it a base layer's. */
+function writeDurably(file: string, ids: readonly LayerId[]): void {
+  const fd = openSync(file, 'wx', 0o644)
   try {
-    writeSync(fd, parents.map((parent) => `${parent}\n`).join(''))
+    writeSync(fd, ids.map((id) => `${id}\n`).join(''))
     fsyncSync(fd)
   } finally {
     closeSync(fd)
   }
-  renameSync(written, record)
 }
 
 function alreadyThere(id: LayerId): GraphDriverError<'GD_LAYER_EXISTS'> {
@@ -125,7 +180,7 @@ function alreadyThere(id: LayerId): GraphDriverError<'GD_LAYER_EXISTS'> {
 
 /** Takes a layer out of sight at once. @returns what is left for `discardLayers` */
 export function hideLayer(home: string, id: LayerId): readonly Scratch[] {
-  const paths = layerPaths(home, id)
+  const paths = namesOf(home, id)
   using _ = holdDirectory(homePaths(home).records)
   rmSync(paths.record, { force: true })
   if (existsSync(paths.mount)) {
@@ -138,13 +193,13 @@ export function hideLayer(home: string, id: LayerId): readonly Scratch[] {
 /** Unmounts all that is mounted in hidden directories, then deletes them. Repeating it after a failure is safe. */
 export async function discardLayers(
   hidden: readonly Scratch[],
-  workers: TreeWorkers,
+  { workers, limits }: Tools,
   options?: CallOptions,
 ): Promise<void> {
   try {
     for (const { path: directory } of hidden) {
       unmountTree(directory)
-      await workers.remove(directory, options)
+      await limits.ending(directory, () => workers.remove(directory, options), directory)
     }
   } finally {
     for (const scratch of hidden) scratch[Symbol.dispose]()
@@ -152,13 +207,12 @@ export async function discardLayers(
 }
 
 /** Deletes what processes left that died while making or deleting layers. @returns whether nothing is left */
-export async function reapLayers(home: string, workers: TreeWorkers): Promise<boolean> {
+export async function reapLayers(home: string, tools: Tools): Promise<boolean> {
   hideOrphans(home)
   const { diffs, own } = homePaths(home)
   let clean = true
   for (const directory of [diffs, own])
-    clean =
-      (await reapScratch(directory, 'layer', (abandoned) => discardLayers([abandoned], workers))) && clean
+    clean = (await reapScratch(directory, 'layer', (abandoned) => discardLayers([abandoned], tools))) && clean
   return clean
 }
 

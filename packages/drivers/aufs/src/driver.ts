@@ -13,24 +13,28 @@ import {
   layerMount,
   type Mount,
   MountReferences,
+  type Quota,
   type StatusRow,
   type TarStream,
+  type Usage,
 } from '@graphdriver/core'
+import type { StackVolumes } from '@graphdriver/quota'
 import { isSystemError, type Scratch } from '@graphdriver/sys'
 import { capabilitiesOf } from './capabilities.ts'
-import { discardLayers, hideLayer, makeLayer, reapLayers } from './construction.ts'
+import { discardLayers, hideLayer, makeLayer, reapLayers, type Tools } from './construction.ts'
 import { describeHome } from './description.ts'
 import type { Engine, StackedLayer } from './engine.ts'
 import { isCommitted } from './form.ts'
 import { homePaths, layerExists, layerPaths, readParents } from './layout.ts'
-import { checkStorageOptions } from './options.ts'
 
 export class AufsDriver implements Driver {
   readonly name = 'aufs'
   readonly home: string
   readonly capabilities: Capabilities
   readonly #engine: Engine
+  readonly #tools: Tools
   readonly #workers: TreeWorkers
+  readonly #volumes: StackVolumes
   readonly #references: MountReferences
   readonly #naive: DiffDriver
   /** A layer was hidden and not wholly deleted; the next `remove` does it. */
@@ -38,39 +42,40 @@ export class AufsDriver implements Driver {
 
   /**
    * @param home exists, with its directories
-   * @param workers the driver's own; `cleanup` ends them
+   * @param tools the driver's own; `cleanup` ends the workers
    */
-  constructor(home: string, engine: Engine, workers: TreeWorkers) {
+  constructor(home: string, engine: Engine, tools: Tools, volumes: StackVolumes) {
+    const { workers, limits } = tools
     this.home = home
-    this.capabilities = capabilitiesOf(engine)
+    this.capabilities = capabilitiesOf(engine, limits)
     this.#engine = engine
+    this.#tools = tools
     this.#workers = workers
+    this.#volumes = volumes
     this.#references = new MountReferences((target) => engine.isMounted(target))
     this.#naive = naiveDiff(this, workers)
   }
 
-  async create(id: LayerId, options: CreateOptions = {}): Promise<void> {
-    checkStorageOptions(id, options.storageOptions)
-    const { parent, signal } = options
-    const { maxDepth } = this.capabilities
-    const commit = (below: LayerId): Promise<void> => this.#engine.commit(below, { signal })
-    await makeLayer({ home: this.home, id, parent, maxDepth, commit, signal }, this.#workers)
+  create(id: LayerId, options?: CreateOptions): Promise<void> {
+    return this.#create(id, 'image', options)
   }
 
-  /** An image layer and a container's are the same on disk. */
+  /** On disk the same as an image layer, but for limits. */
   createReadWrite(id: LayerId, options?: CreateOptions): Promise<void> {
-    return this.create(id, options)
+    return this.#create(id, 'container', options)
   }
 
   async remove(id: LayerId, options?: CallOptions): Promise<void> {
     options?.signal?.throwIfAborted()
     await this.#reapLeftovers()
     const hidden: Scratch[] = []
-    await this.#references.forget(layerPaths(this.home, id).mount, () => {
+    await this.#references.forget(layerPaths(this.home, id).mount, async () => {
       hidden.push(...hideLayer(this.home, id))
+      // What it is mounted with goes with its directory, below.
+      await this.#volumes.letGo(id)
     })
     try {
-      await discardLayers(hidden, this.#workers, options)
+      await discardLayers(hidden, this.#tools, options)
     } catch (error) {
       this.#leftovers = true
       throw error
@@ -82,7 +87,7 @@ export class AufsDriver implements Driver {
     options.signal?.throwIfAborted()
     const layer = this.#find(id)
     const paths = layerPaths(this.home, id)
-    if (layer.parents.length === 0) return layerMount(id, paths.diff, isCommitted(paths))
+    if (!this.#isStack(layer)) return layerMount(id, paths.diff, isCommitted(paths))
     await this.#acquire(layer, paths.mount, options)
     return layerMount(id, paths.mount, isCommitted(paths), (mounted) => this.put(mounted))
   }
@@ -90,8 +95,11 @@ export class AufsDriver implements Driver {
   async put(id: LayerId): Promise<void> {
     if (!layerExists(this.home, id)) return
     const layer = this.#find(id)
-    if (layer.parents.length === 0) return
-    await this.#references.release(layerPaths(this.home, id).mount, () => this.#engine.unmount(layer))
+    if (!this.#isStack(layer)) return
+    await this.#references.release(layerPaths(this.home, id).mount, async () => {
+      await this.#engine.unmount(layer)
+      await this.#volumes.letGo(id)
+    })
   }
 
   async exists(id: LayerId): Promise<boolean> {
@@ -116,8 +124,19 @@ export class AufsDriver implements Driver {
     return {}
   }
 
+  async setQuota(id: LayerId, quota: Quota): Promise<void> {
+    this.#find(id)
+    await this.#tools.limits.change(id, layerPaths(this.home, id).own, quota)
+  }
+
+  async usage(id: LayerId): Promise<Usage | undefined> {
+    this.#find(id)
+    return this.#tools.limits.usage(layerPaths(this.home, id).own)
+  }
+
   async *diff(id: LayerId, parent: LayerId | undefined, options: CallOptions = {}): TarStream {
     const layer = this.#findOwn(id, parent, options)
+    await using _ = await this.#volumes.open(id)
     if (layer === undefined) {
       yield* this.#naive.diff(id, parent, options)
       return
@@ -134,6 +153,7 @@ export class AufsDriver implements Driver {
   ): Promise<readonly Change[]> {
     const layer = this.#findOwn(id, parent, options)
     if (parent === undefined || layer === undefined) return this.#naive.changes(id, parent, options)
+    await using _ = await this.#volumes.open(id)
     try {
       await using reading = await this.#engine.read(layer, () => this.get(id, options), options)
       await using base = await this.get(parent, options)
@@ -156,8 +176,9 @@ export class AufsDriver implements Driver {
   ): Promise<number> {
     options.signal?.throwIfAborted()
     const layer = this.#find(id)
+    await using _ = await this.#volumes.open(id)
     const { diff } = layerPaths(this.home, id)
-    if (layer.parents[0] !== parent) return this.#naive.applyDiff(id, parent, tar, options)
+    if (layer.parents[0] !== parent) return await this.#naive.applyDiff(id, parent, tar, options)
     if (parent === undefined)
       return (await this.#workers.apply(diff, tar, { ...options, whiteouts: 'remove' })).contentBytes
     return await this.#engine.write(
@@ -171,13 +192,16 @@ export class AufsDriver implements Driver {
   async diffSize(id: LayerId, parent: LayerId | undefined, options: CallOptions = {}): Promise<number> {
     const layer = this.#findOwn(id, parent, options)
     if (layer === undefined) return this.#naive.diffSize(id, parent, options)
-    return this.#workers.size(layerPaths(this.home, id).diff, options)
+    await using _ = await this.#volumes.open(id)
+    return await this.#workers.size(layerPaths(this.home, id).diff, options)
   }
 
   /** The layer's own directory as it is: every file that the layer's own tar has is in it. */
   async ownFiles(id: LayerId): Promise<Mount> {
     this.#find(id)
-    return layerMount(id, layerPaths(this.home, id).diff, true)
+    const volumes = await this.#volumes.open(id)
+    const { diff } = layerPaths(this.home, id)
+    return layerMount(id, diff, true, async () => volumes?.[Symbol.asyncDispose]())
   }
 
   /** Layers that are mounted stay mounted: they belong to whoever got them, in this process or another. */
@@ -191,7 +215,25 @@ export class AufsDriver implements Driver {
 
   async #reapLeftovers(): Promise<void> {
     if (!this.#leftovers) return
-    this.#leftovers = !(await reapLayers(this.home, this.#workers))
+    this.#leftovers = !(await reapLayers(this.home, this.#tools))
+  }
+
+  async #create(
+    id: LayerId,
+    kind: 'image' | 'container',
+    { parent, signal, storageOptions }: CreateOptions = {},
+  ): Promise<void> {
+    const quota = this.#tools.limits.wanted(id, storageOptions, kind)
+    const { home } = this
+    const { maxDepth } = this.capabilities
+    const commit = (below: LayerId): Promise<void> => this.#engine.commit(below, { signal })
+    await using _ = parent === undefined ? undefined : await this.#volumes.open(parent)
+    await makeLayer({ home, id, parent, maxDepth, quota, commit, signal }, this.#tools)
+  }
+
+  /** Whether a layer is mounted to be seen: a base layer is only where it has limits. */
+  #isStack({ id, parents }: StackedLayer): boolean {
+    return parents.length > 0 || this.#tools.limits.isLimited(layerPaths(this.home, id).own)
   }
 
   #find(id: LayerId): StackedLayer {
@@ -219,7 +261,9 @@ export class AufsDriver implements Driver {
 
   async #mount(layer: StackedLayer, label: string | undefined): Promise<boolean> {
     try {
-      return await this.#engine.mount(layer, label)
+      const mount = (): Promise<boolean> => this.#engine.mount(layer, label)
+      const { own } = layerPaths(this.home, layer.id)
+      return await this.#volumes.holding(layer.id, () => this.#tools.limits.mounting(own, mount))
     } catch (error) {
       // Removed since its record was read, it is a layer that is not found.
       if (isSystemError(error, 'ENOENT')) this.#find(layer.id)

@@ -1,10 +1,11 @@
 import type { LayerFormat, OverlayWhiteouts } from '@graphdriver/archive'
 import type { CallOptions, LayerId } from '@graphdriver/core'
+import type { StackVolumes } from '@graphdriver/quota'
 
-/** A layer with something below it. */
+/** A layer that is mounted to be seen. */
 export interface StackedLayer {
   readonly id: LayerId
-  /** Nearest first; at least one. */
+  /** Nearest first; none for a base layer, which is mounted only where it has limits. */
   readonly parents: readonly LayerId[]
 }
 
@@ -45,5 +46,5 @@ export interface Engine {
   ): Promise<T>
 
   /** Finishes what processes left that died. */
-  settle(): Promise<void>
+  settle(volumes: StackVolumes): Promise<void>
 }

@@ -41,16 +41,15 @@ export async function lockForm(
   mode: 'shared' | 'exclusive',
   signal?: AbortSignal,
 ): Promise<Disposable> {
-  const { own, work } = layerPaths(home, id)
+  const { own, work, lock } = layerPaths(home, id)
   for (;;) {
     try {
-      return await lockDirectory(own, mode, { signal })
+      return await lockDirectory(lock, mode, { signal })
     } catch (error) {
       if (!isSystemError(error, 'ENOENT')) throw error
     }
     if (!layerExists(home, id)) throw layerNotFound(id)
-    ensureDirectory(own, 0o700)
-    ensureDirectory(work, 0o700)
+    for (const directory of [own, work, lock]) ensureDirectory(directory, 0o700)
   }
 }
 

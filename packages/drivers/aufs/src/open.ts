@@ -2,12 +2,13 @@ import { mkdirSync, realpathSync } from 'node:fs'
 import path from 'node:path'
 import { TreeWorkers } from '@graphdriver/archive'
 import { type Driver, type DriverHost, GraphDriverError } from '@graphdriver/core'
+import { LayerQuota, reapVolumes, StackVolumes } from '@graphdriver/quota'
 import { ensureDirectory } from '@graphdriver/sys'
 import { reapLayers } from './construction.ts'
 import { AufsDriver } from './driver.ts'
 import { examineHost } from './host.ts'
 import { KernelEngine } from './kernel/engine.ts'
-import { homePaths, nothing } from './layout.ts'
+import { countedOf, homePaths, layerPaths, nothing, readVolumes, volumeOf } from './layout.ts'
 import type { AufsOptions } from './options.ts'
 import { OverlayEngine } from './overlay-engine.ts'
 
@@ -32,13 +33,27 @@ export async function openAufs(place: DriverHost<AufsOptions>): Promise<Driver> 
     ensureDirectory(directory, 0o700)
   const workers = new TreeWorkers()
   try {
+    const limits = new LayerQuota(home, {
+      ...place.options,
+      driver: 'aufs',
+      // aufs writes with the capabilities of whoever writes to it.
+      privileged: found.engine === 'kernel',
+      volumeOf,
+      countedOf,
+    })
+    const tools = { workers, limits }
+    const volumes = new StackVolumes(
+      async (id) => readVolumes(home, id),
+      (id) => limits.open(layerPaths(home, id).own),
+    )
     const engine =
       found.engine === 'kernel'
         ? new KernelEngine(home, found.host, workers)
         : new OverlayEngine(home, found.host, workers)
-    await reapLayers(home, workers)
-    await engine.settle()
-    return new AufsDriver(home, engine, workers)
+    await reapLayers(home, tools)
+    await engine.settle(volumes)
+    await reapVolumes(own, (target) => volumeOf(path.dirname(target)))
+    return new AufsDriver(home, engine, tools, volumes)
   } catch (error) {
     await workers[Symbol.asyncDispose]()
     throw error

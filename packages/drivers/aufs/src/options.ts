@@ -1,26 +1,20 @@
-import { type DriverOptions, GraphDriverError, rejectSize, rejectUnknownOptions } from '@graphdriver/core'
+import { type DriverOptions, GraphDriverError, rejectUnknownOptions } from '@graphdriver/core'
+import { parseQuotaOptions, type QuotaOptions, quotaOptionNames } from '@graphdriver/quota'
 
-export interface AufsOptions {
+export interface AufsOptions extends QuotaOptions {
   /** Who mounts: aufs itself, overlayfs, or, by default, aufs where the kernel has it. */
   readonly engine: 'auto' | 'kernel' | 'overlay'
 }
 
 /** Docker ignores whatever options aufs is given. @throws GD_INVALID_OPTION */
 export function parseOptions(options: DriverOptions): AufsOptions {
-  rejectSize('aufs', options)
-  rejectUnknownOptions('aufs', options, ['engine'])
+  rejectUnknownOptions('aufs', options, ['engine', ...quotaOptionNames])
   const engine = options['engine'] ?? 'auto'
-  if (engine === 'auto' || engine === 'kernel' || engine === 'overlay') return { engine }
+  if (engine === 'auto' || engine === 'kernel' || engine === 'overlay')
+    return { engine, ...parseQuotaOptions('aufs', options) }
   throw new GraphDriverError(
     'GD_INVALID_OPTION',
     `aufs: option 'engine' is '${engine}'; it is one of auto, kernel, overlay`,
     { option: 'engine', value: engine },
   )
-}
-
-/** @throws GD_INVALID_OPTION for whatever is given: there are no options per layer */
-export function checkStorageOptions(id: string, options: DriverOptions | undefined): void {
-  if (options === undefined) return
-  rejectSize(`layer ${id}`, options)
-  rejectUnknownOptions(`aufs: layer ${id}`, options, [])
 }

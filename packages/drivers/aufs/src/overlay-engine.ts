@@ -2,6 +2,7 @@
 import path from 'node:path'
 import type { OverlayWhiteouts, TreeWorkers } from '@graphdriver/archive'
 import { type CallOptions, GraphDriverError, type LayerId } from '@graphdriver/core'
+import type { StackVolumes } from '@graphdriver/quota'
 import { ensureDirectory, getpagesize, isSystemError, lgetxattr, tryLockDirectory } from '@graphdriver/sys'
 import {
   isStackMounted,
@@ -54,9 +55,10 @@ export class OverlayEngine implements Engine {
     if (isCommitted(paths)) return this.#mountCommitted(layer, label)
     await this.#forms.toOverlay(paths)
     try {
-      const upper = { diff: path.join('diff', id), work: path.relative(this.#home, paths.work) }
-      // Overlayfs has no opaque root: nothing is below then, and it wants something.
-      const lower = this.#hidesAll(paths) ? [nothing] : below
+      const relative = (place: string): string => path.relative(this.#home, place)
+      const upper = { diff: relative(paths.diff), work: relative(paths.work) }
+      // Overlayfs wants something below, also where an opaque root, which it does not know, leaves nothing.
+      const lower = below.length === 0 || this.#hidesAll(paths) ? [nothing] : below
       return await this.#mountAt(id, { lower, upper, options: this.#host.options, label })
     } catch (error) {
       await this.#forms.toAufs(paths).catch(() => undefined)
@@ -115,10 +117,11 @@ export class OverlayEngine implements Engine {
     )
   }
 
-  async settle(): Promise<void> {
+  async settle(volumes: StackVolumes): Promise<void> {
     for (const id of changedLayers(this.#home)) {
+      await using _opened = await volumes.open(id)
       const paths = layerPaths(this.#home, id)
-      using _ = tryLockDirectory(paths.own, 'exclusive')
+      using _ = tryLockDirectory(paths.lock, 'exclusive')
       // Another process is at it.
       if (_ === undefined || isStackMounted(paths.mount)) continue
       // Its children's stacks have it in the format that it is in.

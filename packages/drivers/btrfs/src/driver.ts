@@ -5,6 +5,7 @@ import {
   type CallOptions,
   type Capabilities,
   type Change,
+  checkQuota,
   type CreateOptions,
   type DiffDriver,
   type Driver,
@@ -12,16 +13,18 @@ import {
   type LayerId,
   layerMount,
   type Mount,
+  type Quota,
   type StatusRow,
   type TarStream,
+  type Usage,
 } from '@graphdriver/core'
 import { hasCapability, inUserNamespace } from '@graphdriver/sys'
 import { discardLayer, hideLayer, makeLayer, reapLayers } from './construction.ts'
 import { touchedSince } from './difference.ts'
 import { quotaAt } from './host.ts'
 import { findLayer, layerExists, layersDirectory } from './layout.ts'
-import { type BtrfsOptions, sizeOf } from './options.ts'
-import { demandQuota, forgetSize, restoreSize, setSize } from './size.ts'
+import { type BtrfsOptions, changedSize, sizeOf } from './options.ts'
+import { demandQuota, exclusiveBytes, forgetSize, restoreSize, setSize } from './size.ts'
 
 export class BtrfsDriver implements Driver {
   readonly name = 'btrfs'
@@ -114,6 +117,21 @@ export class BtrfsDriver implements Driver {
     return {}
   }
 
+  /** Of any layer: the filesystem counts them all. */
+  async setQuota(id: LayerId, quota: Quota): Promise<void> {
+    findLayer(this.home, id)
+    checkQuota(`btrfs: layer ${id}`, quota)
+    const size = changedSize(id, quota, this.#options)
+    if (size === undefined) return
+    demandQuota(this.home, this.#options)
+    await setSize(this.home, id, size)
+  }
+
+  async usage(id: LayerId): Promise<Usage | undefined> {
+    const bytes = exclusiveBytes(findLayer(this.home, id))
+    return bytes === undefined ? undefined : { bytes }
+  }
+
   async *diff(id: LayerId, parent: LayerId | undefined, options: CallOptions = {}): TarStream {
     options.signal?.throwIfAborted()
     yield* this.#workers.diff(...this.#compared(id, parent, options))
@@ -184,6 +202,7 @@ function capabilitiesOf(home: string, { minSpace }: BtrfsOptions): Capabilities 
     deviceNodes: !mapped && hasCapability('CAP_MKNOD'),
     ownership: mapped ? 'mapped' : 'any',
     quota: quota ? 'qgroup' : 'none',
+    inodeQuota: false,
     mountLabel: false,
   }
 }

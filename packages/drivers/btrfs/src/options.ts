@@ -1,4 +1,10 @@
-import { type DriverOptions, GraphDriverError, parseSize, rejectUnknownOptions } from '@graphdriver/core'
+import {
+  type DriverOptions,
+  GraphDriverError,
+  parseSize,
+  type Quota,
+  rejectUnknownOptions,
+} from '@graphdriver/core'
 
 export interface BtrfsOptions {
   /**
@@ -23,17 +29,30 @@ export function parseOptions(options: DriverOptions): BtrfsOptions {
 export function sizeOf(
   id: string,
   options: DriverOptions | undefined,
-  { minSpace = 0 }: BtrfsOptions,
+  { minSpace }: BtrfsOptions,
 ): number | undefined {
   if (options === undefined) return undefined
   rejectUnknownOptions(`btrfs: layer ${id}`, options, ['size'])
   const value = options['size']
   if (value === undefined) return undefined
-  const size = parseSize('size', value)
+  return demandLeast(id, parseSize('size', value), { minSpace })
+}
+
+/**
+ * The same of a limit that is to be changed.
+ *
+ * @throws GD_INVALID_OPTION, also for a number of inodes, which btrfs does not limit
+ */
+export function changedSize(id: string, { size, inodes }: Quota, options: BtrfsOptions): number | undefined {
+  if (inodes !== undefined) rejectUnknownOptions(`btrfs: layer ${id}`, { inodes: String(inodes) }, ['size'])
+  return size === undefined ? undefined : demandLeast(id, size, options)
+}
+
+function demandLeast(id: string, size: number, { minSpace = 0 }: BtrfsOptions): number {
   if (size >= Math.max(minSpace, 1)) return size
   const least = minSpace > 0 ? `at least ${minSpace} bytes (btrfs.min_space)` : 'more than nothing'
-  throw new GraphDriverError('GD_INVALID_OPTION', `layer ${id}: size '${value}' must be ${least}`, {
+  throw new GraphDriverError('GD_INVALID_OPTION', `layer ${id}: size ${size} must be ${least}`, {
     option: 'size',
-    value,
+    value: String(size),
   })
 }

@@ -6,7 +6,7 @@ import { closeSync } from 'node:fs'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { GraphDriverError, type LayerId } from '@graphdriver/core'
 import { AT_FDCWD, isSystemError, O, openat } from '@graphdriver/sys'
-import { enableQuota, limitExclusive } from '@graphdriver/sys/btrfs'
+import { enableQuota, limitExclusive, qgroupUsage, subvolumeInfo } from '@graphdriver/sys/btrfs'
 import { quotaAt } from './host.ts'
 import { layerDirectory, quotaFile, quotasDirectory } from './layout.ts'
 import type { BtrfsOptions } from './options.ts'
@@ -43,6 +43,20 @@ export async function restoreSize(home: string, id: LayerId): Promise<void> {
   const bytes = await keptSize(home, id)
   if (bytes === undefined || quotaAt(home) !== true) return
   withDirectory(layerDirectory(home, id), (fd) => limitExclusive(fd, bytes))
+}
+
+/** What a layer shares with no other, as the filesystem has counted; undefined where it does not count. */
+export function exclusiveBytes(directory: string): number | undefined {
+  const fd = openat(AT_FDCWD, directory, O.RDONLY | O.DIRECTORY | O.NOFOLLOW)
+  try {
+    return qgroupUsage(fd, subvolumeInfo(fd).id)?.exclusive
+  } catch (error) {
+    // A plain directory, or nobody who may ask.
+    if (isSystemError(error, 'ENOTTY', 'EINVAL', 'EPERM')) return undefined
+    throw error
+  } finally {
+    closeSync(fd)
+  }
 }
 
 export async function forgetSize(home: string, id: LayerId): Promise<void> {

@@ -119,7 +119,7 @@ describe.skipIf(missing !== undefined)(`btrfs on disk (${missing ?? 'as root'})`
       driver.createReadWrite(id('small'), { storageOptions: { size: '9M' } }),
     ).rejects.toMatchObject({
       code: 'GD_INVALID_OPTION',
-      details: { option: 'size', value: '9M' },
+      details: { option: 'size', value: String(9 * 1024 * 1024) },
     })
     await driver.createReadWrite(id('layer'), { storageOptions: { size: '20M' } })
     const layer = path.join(homeOf(volume.path), 'subvolumes/layer')

@@ -20,5 +20,6 @@ export async function describeLayer(home: string, id: LayerId): Promise<Readonly
   const form = await readForm(home, id)
   const { root, upper, work, merged } = layerPaths(home, id)
   if (form.kind === 'tree') return { RootDir: root }
-  return { LowerDir: layerPaths(home, form.lower).root, UpperDir: upper, WorkDir: work, MergedDir: merged }
+  const own = { UpperDir: upper, WorkDir: work, MergedDir: merged }
+  return form.lower === undefined ? own : { LowerDir: layerPaths(home, form.lower).root, ...own }
 }

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, lstatSync } from 'node:fs'
 import { opendir } from 'node:fs/promises'
 import path from 'node:path'
 import {
@@ -21,9 +21,12 @@ import {
   layerMount,
   type Mount,
   MountReferences,
+  type Quota,
   type StatusRow,
   type TarStream,
+  type Usage,
 } from '@graphdriver/core'
+import { StackVolumes } from '@graphdriver/quota'
 import { isSystemError, type Scratch } from '@graphdriver/sys'
 import {
   isStackMounted,
@@ -33,17 +36,18 @@ import {
 } from '@graphdriver/sys/overlayfs'
 import { applyToCopy } from './application.ts'
 import { capabilitiesOf } from './capabilities.ts'
-import { discardLayer, hideLayer, makeLayer, reapLayers } from './construction.ts'
+import { discardLayer, hideLayer, makeLayer, reapLayers, type Tools } from './construction.ts'
 import { describeHost, describeLayer } from './description.ts'
 import { layerExists, type LayerForm, layerPaths, readForm } from './layout.ts'
-import { checkStorageOptions } from './options.ts'
 
 export class OverlayDriver implements Driver {
   readonly name = 'overlay'
   readonly home: string
   readonly capabilities: Capabilities
   readonly #host: OverlayHost
+  readonly #tools: Tools
   readonly #workers: TreeWorkers
+  readonly #volumes: StackVolumes
   readonly #references = new MountReferences(isStackMounted)
   readonly #naive: DiffDriver
   readonly #whiteouts: OverlayWhiteouts
@@ -52,36 +56,44 @@ export class OverlayDriver implements Driver {
 
   /**
    * @param home exists
-   * @param workers the driver's own; `cleanup` ends them
+   * @param tools the driver's own; `cleanup` ends the workers
    */
-  constructor(home: string, host: OverlayHost, workers: TreeWorkers) {
+  constructor(home: string, host: OverlayHost, tools: Tools) {
+    const { workers, limits } = tools
     this.home = home
-    this.capabilities = capabilitiesOf(host)
+    this.capabilities = capabilitiesOf(host, limits)
+    this.#tools = tools
+    // What is below is whole trees, which have no limits.
+    this.#volumes = new StackVolumes(
+      async (id) => [id],
+      (id) => limits.open(layerPaths(home, id).directory),
+    )
     this.#host = host
     this.#workers = workers
     this.#naive = naiveDiff(this, workers)
     this.#whiteouts = { format: 'overlay', xattr: host.xattr }
   }
 
-  async create(id: LayerId, { parent, signal, storageOptions }: CreateOptions = {}): Promise<void> {
-    checkStorageOptions(id, storageOptions)
-    await makeLayer({ home: this.home, host: this.#host, id, parent, signal }, this.#workers)
+  create(id: LayerId, options?: CreateOptions): Promise<void> {
+    return this.#create(id, 'image', options)
   }
 
-  /** What is made of it later tells an image layer from a container's. */
+  /** But for limits, what is made of it later tells an image layer from a container's. */
   createReadWrite(id: LayerId, options?: CreateOptions): Promise<void> {
-    return this.create(id, options)
+    return this.#create(id, 'container', options)
   }
 
   async remove(id: LayerId, options?: CallOptions): Promise<void> {
     options?.signal?.throwIfAborted()
     await this.#reapLeftovers()
     let hidden: Scratch | undefined
-    await this.#references.forget(layerPaths(this.home, id).merged, () => {
+    await this.#references.forget(layerPaths(this.home, id).merged, async () => {
       hidden = hideLayer(this.home, id)
+      // What it is mounted with goes with its directory, below.
+      await this.#volumes.letGo(id)
     })
     try {
-      if (hidden !== undefined) await discardLayer(hidden, this.#workers, options)
+      if (hidden !== undefined) await discardLayer(hidden, this.#tools, options)
     } catch (error) {
       this.#leftovers = true
       throw error
@@ -100,8 +112,11 @@ export class OverlayDriver implements Driver {
 
   async put(id: LayerId): Promise<void> {
     const { merged, work } = layerPaths(this.home, id)
-    if (!existsSync(work)) return
-    await this.#references.release(merged, () => unmountExclusively({ target: merged, lock: work }))
+    if (!isThere(work)) return
+    await this.#references.release(merged, async () => {
+      unmountExclusively({ target: merged, lock: work })
+      await this.#volumes.letGo(id)
+    })
   }
 
   async exists(id: LayerId): Promise<boolean> {
@@ -124,7 +139,18 @@ export class OverlayDriver implements Driver {
     return describeLayer(this.home, id)
   }
 
+  async setQuota(id: LayerId, quota: Quota): Promise<void> {
+    await readForm(this.home, id)
+    await this.#tools.limits.change(id, layerPaths(this.home, id).directory, quota)
+  }
+
+  async usage(id: LayerId): Promise<Usage | undefined> {
+    const { kind } = await readForm(this.home, id)
+    return kind === 'tree' ? undefined : this.#tools.limits.usage(layerPaths(this.home, id).directory)
+  }
+
   async *diff(id: LayerId, parent: LayerId | undefined, options: CallOptions = {}): TarStream {
+    await using _ = await this.#volumes.open(id)
     if (await this.#isUpper(id, parent, options)) {
       yield* this.#workers.pack(layerPaths(this.home, id).upper, { ...options, whiteouts: this.#whiteouts })
     } else yield* this.#naive.diff(id, parent, options)
@@ -135,8 +161,9 @@ export class OverlayDriver implements Driver {
     parent: LayerId | undefined,
     options: CallOptions = {},
   ): Promise<readonly Change[]> {
+    await using _ = await this.#volumes.open(id)
     if (parent === undefined || !(await this.#isUpper(id, parent, options)))
-      return this.#naive.changes(id, parent, options)
+      return await this.#naive.changes(id, parent, options)
     const base = layerPaths(this.home, parent).root
     const { upper } = layerPaths(this.home, id)
     try {
@@ -162,13 +189,17 @@ export class OverlayDriver implements Driver {
       const apply = { whiteouts: 'remove', shared: true, signal: options.signal } as const
       return (await this.#workers.apply(root, tar, apply)).contentBytes
     }
-    if (!(await this.#standsOn(form, parent))) return this.#naive.applyDiff(id, parent, tar, options)
+    const limited = this.#tools.limits.isLimited(layerPaths(this.home, id).directory)
+    // Whole trees have no limits: a layer that has stays what it is.
+    if (limited || form.lower === undefined || !(await this.#standsOn(form, parent)))
+      return this.#naive.applyDiff(id, parent, tar, options)
     return applyToCopy(this.home, id, form.lower, tar, this.#workers, options)
   }
 
   async diffSize(id: LayerId, parent: LayerId | undefined, options: CallOptions = {}): Promise<number> {
-    if (!(await this.#isUpper(id, parent, options))) return this.#naive.diffSize(id, parent, options)
-    return this.#workers.size(layerPaths(this.home, id).upper, options)
+    await using _ = await this.#volumes.open(id)
+    if (!(await this.#isUpper(id, parent, options))) return await this.#naive.diffSize(id, parent, options)
+    return await this.#workers.size(layerPaths(this.home, id).upper, options)
   }
 
   /** Layers that are mounted stay mounted: they belong to whoever got them, in this process or another. */
@@ -182,10 +213,19 @@ export class OverlayDriver implements Driver {
 
   async #reapLeftovers(): Promise<void> {
     if (!this.#leftovers) return
-    this.#leftovers = !(await reapLayers(this.home, this.#workers))
+    this.#leftovers = !(await reapLayers(this.home, this.#tools))
   }
 
-  async #acquire(id: LayerId, lower: LayerId, options: GetOptions): Promise<void> {
+  async #create(
+    id: LayerId,
+    kind: 'image' | 'container',
+    { parent, signal, storageOptions }: CreateOptions = {},
+  ): Promise<void> {
+    const quota = this.#tools.limits.wanted(id, storageOptions, kind)
+    await makeLayer({ home: this.home, host: this.#host, id, parent, quota, signal }, this.#tools)
+  }
+
+  async #acquire(id: LayerId, lower: LayerId | undefined, options: GetOptions): Promise<void> {
     const { merged } = layerPaths(this.home, id)
     let joined = false
     await this.#references.acquire(merged, async () => {
@@ -196,15 +236,17 @@ export class OverlayDriver implements Driver {
   }
 
   /** @returns whether this call mounted it */
-  async #mount(id: LayerId, lower: LayerId, { mountLabel }: GetOptions): Promise<boolean> {
+  async #mount(id: LayerId, lower: LayerId | undefined, { mountLabel }: GetOptions): Promise<boolean> {
     const { home } = this
-    const { merged, work } = layerPaths(home, id)
+    const { directory, merged, work } = layerPaths(home, id)
     const { options, appendsLower } = this.#host
     const label = this.capabilities.mountLabel ? mountLabel : undefined
     const upper = { diff: path.join(id, 'upper'), work: path.join(id, 'work') }
     try {
       const point = { home, target: merged, lock: work, appendsLower }
-      return await mountExclusively(point, { lower: [path.join(lower, 'root')], upper, options, label })
+      const below = lower === undefined ? path.join(id, 'nothing') : path.join(lower, 'root')
+      const mount = (): Promise<boolean> => mountExclusively(point, { lower: [below], upper, options, label })
+      return await this.#volumes.holding(id, () => this.#tools.limits.mounting(directory, mount))
     } catch (error) {
       // Removed since its record was read, it is a layer that is not found.
       if (isSystemError(error, 'ENOENT')) await readForm(home, id)
@@ -224,6 +266,12 @@ export class OverlayDriver implements Driver {
   /** A parent of the other form has the same lower layer, and changes of its own over it. */
   async #standsOn(form: LayerForm, parent: LayerId | undefined): Promise<boolean> {
     if (form.kind === 'tree' || parent !== form.lower) return false
+    if (parent === undefined) return true
     return (await readForm(this.home, parent)).kind === 'tree'
   }
+}
+
+/** Itself, not what it may lead to. */
+function isThere(file: string): boolean {
+  return lstatSync(file, { throwIfNoEntry: false }) !== undefined
 }

@@ -9,6 +9,9 @@
  *     upper/      its own changes, as overlayfs writes them
  *     lower-id    the layer whose root/ is below
  *     work/       overlayfs' scratch space
+ *     nothing/    ours, empty: what is below a layer that stands on none and has limits
+ *     volume.img, volume/   ours: the filesystem in a file that limits the layer, and where it is mounted while it is in
+ *                 use; upper and work are then symbolic links into it
  *     merged/     where the two are mounted; there only while they are
  *   <id>/.graphdriver-committed    ours, empty: the layer has or had a child that stands on its root/
  *   .graphdriver-layer-<random>/   ours: a layer, or a root/, being made or deleted
@@ -21,6 +24,7 @@ import { existsSync, lstatSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { asLayerId, GraphDriverError, type LayerId } from '@graphdriver/core'
+import { Volume } from '@graphdriver/quota'
 import { isSystemError } from '@graphdriver/sys'
 
 export interface LayerPaths {
@@ -31,10 +35,14 @@ export interface LayerPaths {
   readonly merged: string
   readonly lowerId: string
   readonly committed: string
+  readonly nothing: string
 }
 
 /** Which of the two forms a layer has. */
-export type LayerForm = { readonly kind: 'tree' } | { readonly kind: 'upper'; readonly lower: LayerId }
+export type LayerForm =
+  | { readonly kind: 'tree' }
+  /** Only a layer with limits stands on none. */
+  | { readonly kind: 'upper'; readonly lower: LayerId | undefined }
 
 export function layerPaths(home: string, id: LayerId): LayerPaths {
   return pathsIn(path.join(home, id))
@@ -51,6 +59,7 @@ export function pathsIn(directory: string): LayerPaths {
     merged: at('merged'),
     lowerId: at('lower-id'),
     committed: at('.graphdriver-committed'),
+    nothing: at('nothing'),
   }
 }
 
@@ -61,6 +70,7 @@ export async function readForm(home: string, id: LayerId): Promise<LayerForm> {
   const text = await readIfThere(paths.lowerId)
   // It may have been turned into the other form since.
   if (text === undefined && isDirectory(paths.root)) return { kind: 'tree' }
+  if (text === undefined && existsSync(paths.nothing)) return { kind: 'upper', lower: undefined }
   if (text === undefined) throw layerNotFound(id)
   const lower = asLayerId(text.trim())
   if (lower !== undefined) return { kind: 'upper', lower }
@@ -73,8 +83,18 @@ export async function readForm(home: string, id: LayerId): Promise<LayerForm> {
 
 /** A directory that is neither form is somebody else's. */
 export function layerExists(home: string, id: LayerId): boolean {
-  const { root, lowerId } = layerPaths(home, id)
-  return isDirectory(root) || existsSync(lowerId)
+  const { root, lowerId, nothing } = layerPaths(home, id)
+  return isDirectory(root) || existsSync(lowerId) || existsSync(nothing)
+}
+
+/** The volume of a layer, by the layer's directory. */
+export function volumeOf(directory: string): Volume {
+  return new Volume(path.join(directory, 'volume.img'), path.join(directory, 'volume'))
+}
+
+/** What counts for a layer's limits, by the layer's directory. */
+export function countedOf(directory: string): string {
+  return pathsIn(directory).upper
 }
 
 export function layerNotFound(id: LayerId): GraphDriverError<'GD_LAYER_NOT_FOUND'> {

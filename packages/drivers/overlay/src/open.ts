@@ -2,10 +2,12 @@ import { mkdirSync, realpathSync } from 'node:fs'
 import path from 'node:path'
 import { TreeWorkers } from '@graphdriver/archive'
 import { type Driver, type DriverHost, GraphDriverError } from '@graphdriver/core'
+import { LayerQuota, reapVolumes } from '@graphdriver/quota'
 import { ensureDirectory, nearestDirectory, reapProbes } from '@graphdriver/sys'
 import { discardOverlayProbe, examineOverlay } from '@graphdriver/sys/overlayfs'
 import { reapLayers } from './construction.ts'
 import { OverlayDriver } from './driver.ts'
+import { countedOf, volumeOf } from './layout.ts'
 import type { LegacyOverlayOptions } from './options.ts'
 
 /** @throws GD_DRIVER_UNSUPPORTED */
@@ -26,8 +28,17 @@ export async function openOverlay(place: DriverHost<LegacyOverlayOptions>): Prom
   const home = realpathSync(place.home)
   const workers = new TreeWorkers()
   try {
-    await reapLayers(home, workers)
-    return new OverlayDriver(home, host, workers)
+    const limits = new LayerQuota(home, {
+      ...place.options,
+      driver: 'overlay',
+      privileged: false,
+      volumeOf,
+      countedOf,
+    })
+    const tools = { workers, limits }
+    await reapLayers(home, tools)
+    await reapVolumes(home, (target) => volumeOf(path.dirname(target)))
+    return new OverlayDriver(home, host, tools)
   } catch (error) {
     await workers[Symbol.asyncDispose]()
     throw error

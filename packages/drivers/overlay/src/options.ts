@@ -1,18 +1,11 @@
-import { type DriverOptions, rejectSize, rejectUnknownOptions } from '@graphdriver/core'
+import { type DriverOptions, rejectUnknownOptions } from '@graphdriver/core'
+import { parseQuotaOptions, type QuotaOptions, quotaOptionNames } from '@graphdriver/quota'
 
-/** overlay has nothing to choose: what the host can do is found out, not configured. */
-export type LegacyOverlayOptions = Readonly<Record<never, never>>
+/** What the host can do is found out, not configured; what its layers may hold is for its users to say. */
+export type LegacyOverlayOptions = QuotaOptions
 
 /** @throws GD_INVALID_OPTION */
 export function parseOptions(options: DriverOptions): LegacyOverlayOptions {
-  rejectSize('overlay', options)
-  rejectUnknownOptions('overlay', options, [])
-  return {}
-}
-
-/** @throws GD_INVALID_OPTION for whatever is given: there are no options per layer */
-export function checkStorageOptions(id: string, options: DriverOptions | undefined): void {
-  if (options === undefined) return
-  rejectSize(`layer ${id}`, options)
-  rejectUnknownOptions(`overlay: layer ${id}`, options, [])
+  rejectUnknownOptions('overlay', options, quotaOptionNames)
+  return parseQuotaOptions('overlay', options)
 }

@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs'
 import type { Capabilities } from '@graphdriver/core'
+import type { LayerQuota } from '@graphdriver/quota'
 import { getpagesize, hasCapability, inUserNamespace } from '@graphdriver/sys'
 import { maximumDepth, type OverlayHost } from '@graphdriver/sys/overlayfs'
 
-export function capabilitiesOf(host: OverlayHost): Capabilities {
+export function capabilitiesOf(host: OverlayHost, limits: LayerQuota): Capabilities {
   const mapped = inUserNamespace()
   return {
     sharing: 'files',
@@ -14,7 +15,8 @@ export function capabilitiesOf(host: OverlayHost): Capabilities {
     xattrs: 'all',
     deviceNodes: !mapped && hasCapability('CAP_MKNOD'),
     ownership: mapped ? 'mapped' : 'any',
-    quota: 'none',
+    quota: limits.degree,
+    inodeQuota: limits.degree !== 'none',
     mountLabel: existsSync('/sys/fs/selinux/enforce'),
   }
 }

@@ -6,10 +6,11 @@
  * other. Deleting is the same backwards: one rename, and the layer is gone.
  */
 import { existsSync } from 'node:fs'
-import { chmod, mkdir, open, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, open, symlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { copyDirectoryAttributes, type TreeWorkers } from '@graphdriver/archive'
-import { type CallOptions, GraphDriverError, type LayerId } from '@graphdriver/core'
+import { type CallOptions, GraphDriverError, type LayerId, type Quota } from '@graphdriver/core'
+import type { LayerQuota, Room } from '@graphdriver/quota'
 import {
   isSystemError,
   makeScratch,
@@ -19,36 +20,58 @@ import {
   takeName,
   unmountTree,
 } from '@graphdriver/sys'
-import { layerPaths, type LayerRecord, pathsIn, readLayer, readLink } from './layout.ts'
+import {
+  layerPaths,
+  type LayerRecord,
+  pathsIn,
+  readLayer,
+  readLink,
+  readVolumes,
+  volumeOf,
+} from './layout.ts'
 import { ensureLink, hasLink, randomLink, removeLink, repairLinks } from './links.ts'
+
+/** What one driver makes and deletes layers with. */
+export interface Tools {
+  readonly workers: TreeWorkers
+  readonly limits: LayerQuota
+}
 
 export interface Construction {
   readonly home: string
   readonly id: LayerId
   readonly parent: LayerId | undefined
   readonly maxDepth: number
+  /** What the layer may hold; undefined for as much as there is. */
+  readonly quota: Quota | undefined
   readonly signal?: AbortSignal | undefined
 }
 
 /** @throws GD_LAYER_NOT_FOUND (the parent), GD_LAYER_EXISTS, GD_MAX_DEPTH */
-export async function makeLayer(construction: Construction, workers: TreeWorkers): Promise<void> {
+export async function makeLayer(construction: Construction, tools: Tools): Promise<void> {
   const { home, id, parent } = construction
   refuseReserved(id)
   // Said before the parent is marked; taking the name says it for certain.
   if (existsSync(layerPaths(home, id).directory)) throw alreadyThere(id)
   const lower = parent === undefined ? [] : await lowerOf(construction, parent)
-  await makeDirectoryOf(construction, { link: randomLink(), lower }, workers)
+  await makeDirectoryOf(construction, { link: randomLink(), lower }, tools)
 }
 
 async function makeDirectoryOf(
-  { home, id, parent, signal }: Construction,
+  { home, id, parent, quota, signal }: Construction,
   record: LayerRecord,
-  workers: TreeWorkers,
+  { workers, limits }: Tools,
 ): Promise<void> {
   using scratch = makeScratch(home, 'layer', 0o710)
   try {
-    await fill(scratch.path, record)
-    if (parent !== undefined) inheritRoot(layerPaths(home, parent).diff, pathsIn(scratch.path).diff)
+    const volumes = parent === undefined ? [] : [...(await readVolumes(home, parent))]
+    {
+      await using room = quota === undefined ? undefined : await limits.start(id, scratch.path, quota)
+      await fill(scratch.path, record, room)
+      if (parent !== undefined) inheritRoot(layerPaths(home, parent).diff, pathsIn(scratch.path).diff)
+    }
+    if (volumeOf(scratch.path).exists()) volumes.unshift(id)
+    if (volumes.length > 0) await writeDurably(pathsIn(scratch.path).volumes, volumes.join('\n'))
     signal?.throwIfAborted()
     if (parent !== undefined) await markCommitted(home, parent)
     // Before the name: made after it, the link of a layer that is removed meanwhile would stay for ever.
@@ -57,7 +80,7 @@ async function makeDirectoryOf(
   } catch (error) {
     // What cannot be removed now is reaped when the home is opened again; the first error says more.
     await removeLink(home, record.link).catch(() => undefined)
-    await workers.remove(scratch.path).catch(() => undefined)
+    await limits.ending(scratch.path, () => workers.remove(scratch.path)).catch(() => undefined)
     throw error
   }
 }
@@ -79,13 +102,15 @@ async function lowerOf(construction: Construction, parent: LayerId): Promise<rea
   return [`l/${link}`, ...lower]
 }
 
-async function fill(directory: string, { link, lower }: LayerRecord): Promise<void> {
+async function fill(directory: string, { link, lower }: LayerRecord, room: Room | undefined): Promise<void> {
   const paths = pathsIn(directory)
-  await makeDirectory(paths.diff, 0o755)
+  await makeDirectory(paths.diff, 0o755, room)
   await writeDurably(paths.link, link)
-  if (lower.length === 0) return
-  await makeDirectory(paths.work, 0o700)
-  await writeDurably(paths.lower, lower.join(':'))
+  // Whoever writes to a limited layer does so through overlayfs: past it, root has no limits on most filesystems.
+  const mounted = lower.length > 0 || room !== undefined
+  if (mounted) await makeDirectory(paths.work, 0o700, room)
+  if (mounted && lower.length === 0) await makeDirectory(paths.nothing, 0o755)
+  if (lower.length > 0) await writeDurably(paths.lower, lower.join(':'))
 }
 
 /**
@@ -101,10 +126,13 @@ function inheritRoot(parentDiff: string, diff: string): void {
   }
 }
 
-/** The umask does not apply to `mode`. */
-async function makeDirectory(directory: string, mode: number): Promise<void> {
-  await mkdir(directory, { mode })
-  await chmod(directory, mode)
+/** The umask does not apply to `mode`. What counts for a limit is made where it is counted, and led to. */
+async function makeDirectory(directory: string, mode: number, room?: Room): Promise<void> {
+  const place = room === undefined ? directory : path.join(room.place, path.basename(directory))
+  await mkdir(place, { mode })
+  await chmod(place, mode)
+  room?.enter(place)
+  if (place !== directory) await symlink(path.relative(path.dirname(directory), place), directory)
 }
 
 /** An empty file after a power failure would make the layer, or all its children, unreadable (moby issue 46471). */
@@ -148,17 +176,17 @@ export function hideLayer(home: string, id: LayerId): readonly Scratch[] {
 export async function discardLayer(
   home: string,
   hidden: Scratch,
-  workers: TreeWorkers,
+  { workers, limits }: Tools,
   options?: CallOptions,
 ): Promise<void> {
   using held = hidden
   unmountTree(held.path)
   const link = await readLink(pathsIn(held.path))
   if (link !== undefined) await removeLink(home, link)
-  await workers.remove(held.path, options)
+  await limits.ending(held.path, () => workers.remove(held.path, options))
 }
 
 /** Deletes what processes left that died while making or deleting layers. @returns whether nothing is left */
-export function reapLayers(home: string, workers: TreeWorkers): Promise<boolean> {
-  return reapScratch(home, 'layer', (abandoned) => discardLayer(home, abandoned, workers))
+export function reapLayers(home: string, tools: Tools): Promise<boolean> {
+  return reapScratch(home, 'layer', (abandoned) => discardLayer(home, abandoned, tools))
 }

@@ -19,65 +19,74 @@ import {
   layerMount,
   type Mount,
   MountReferences,
+  type Quota,
   type StatusRow,
   type TarStream,
+  type Usage,
 } from '@graphdriver/core'
+import { StackVolumes } from '@graphdriver/quota'
 import { isSystemError, type Scratch } from '@graphdriver/sys'
 import { isStackMounted, type OverlayHost } from '@graphdriver/sys/overlayfs'
 import { capabilitiesOf } from './capabilities.ts'
-import { discardLayer, hideLayer, makeLayer, reapLayers } from './construction.ts'
+import { discardLayer, hideLayer, makeLayer, reapLayers, type Tools } from './construction.ts'
 import { describeHost, describeLayer } from './description.ts'
-import { layerPaths, type LayerRecord, readLayer } from './layout.ts'
+import { layerPaths, type LayerRecord, readLayer, readVolumes } from './layout.ts'
 import { layerIds } from './links.ts'
-import { isCommitted, mountLayer, unmountLayer } from './mounting.ts'
-import { checkStorageOptions } from './options.ts'
+import { isCommitted, isStack, mountLayer, unmountLayer } from './mounting.ts'
 
 export class Overlay2Driver implements Driver {
   readonly name = 'overlay2'
   readonly home: string
   readonly capabilities: Capabilities
   readonly #host: OverlayHost
+  readonly #tools: Tools
   readonly #workers: TreeWorkers
   readonly #references = new MountReferences(isStackMounted)
   readonly #naive: DiffDriver
   readonly #whiteouts: OverlayWhiteouts
+  readonly #volumes: StackVolumes
   /** A layer was hidden and not wholly deleted; the next `remove` does it. */
   #leftovers = false
 
   /**
    * @param home exists, with `l/` in it
-   * @param workers the driver's own; `cleanup` ends them
+   * @param tools the driver's own; `cleanup` ends the workers
    */
-  constructor(home: string, host: OverlayHost, workers: TreeWorkers) {
+  constructor(home: string, host: OverlayHost, tools: Tools) {
+    const { workers, limits } = tools
     this.home = home
-    this.capabilities = capabilitiesOf(host)
+    this.capabilities = capabilitiesOf(host, limits)
+    this.#tools = tools
     this.#host = host
     this.#workers = workers
     this.#naive = naiveDiff(this, workers)
+    this.#volumes = new StackVolumes(
+      (id) => readVolumes(home, id),
+      (id) => limits.open(layerPaths(home, id).directory),
+    )
     this.#whiteouts = { format: 'overlay', xattr: host.xattr }
   }
 
-  async create(id: LayerId, options: CreateOptions = {}): Promise<void> {
-    checkStorageOptions(id, options.storageOptions)
-    const { parent, signal } = options
-    const { home, capabilities } = this
-    await makeLayer({ home, id, parent, maxDepth: capabilities.maxDepth, signal }, this.#workers)
+  create(id: LayerId, options?: CreateOptions): Promise<void> {
+    return this.#create(id, 'image', options)
   }
 
-  /** An image layer and a container's are the same on disk. */
+  /** On disk the same as an image layer, but for limits. */
   createReadWrite(id: LayerId, options?: CreateOptions): Promise<void> {
-    return this.create(id, options)
+    return this.#create(id, 'container', options)
   }
 
   async remove(id: LayerId, options?: CallOptions): Promise<void> {
     options?.signal?.throwIfAborted()
     await this.#reapLeftovers()
     const hidden: Scratch[] = []
-    await this.#references.forget(layerPaths(this.home, id).merged, () => {
+    await this.#references.forget(layerPaths(this.home, id).merged, async () => {
       hidden.push(...hideLayer(this.home, id))
+      // What it is mounted with goes with its directory, below.
+      await this.#volumes.letGo(id)
     })
     try {
-      for (const scratch of hidden) await discardLayer(this.home, scratch, this.#workers, options)
+      for (const scratch of hidden) await discardLayer(this.home, scratch, this.#tools, options)
     } catch (error) {
       this.#leftovers = true
       throw error
@@ -88,21 +97,23 @@ export class Overlay2Driver implements Driver {
     options.signal?.throwIfAborted()
     const record = await readLayer(this.home, id)
     const paths = layerPaths(this.home, id)
-    if (record.lower.length === 0) return layerMount(id, paths.diff, isCommitted(paths))
+    if (!isStack(paths, record)) return layerMount(id, paths.diff, isCommitted(paths))
     await this.#acquire(id, record, options)
     return layerMount(id, paths.merged, isCommitted(paths), (mounted) => this.put(mounted))
   }
 
   async put(id: LayerId): Promise<void> {
+    const paths = layerPaths(this.home, id)
     try {
-      const { lower } = await readLayer(this.home, id)
-      if (lower.length === 0) return
+      if (!isStack(paths, await readLayer(this.home, id))) return
     } catch (error) {
       if (isGraphDriverError(error, 'GD_LAYER_NOT_FOUND')) return
       throw error
     }
-    const paths = layerPaths(this.home, id)
-    await this.#references.release(paths.merged, () => unmountLayer(paths))
+    await this.#references.release(paths.merged, async () => {
+      unmountLayer(paths)
+      await this.#volumes.letGo(id)
+    })
   }
 
   async exists(id: LayerId): Promise<boolean> {
@@ -127,7 +138,18 @@ export class Overlay2Driver implements Driver {
     return describeLayer(this.home, id)
   }
 
+  async setQuota(id: LayerId, quota: Quota): Promise<void> {
+    await readLayer(this.home, id)
+    await this.#tools.limits.change(id, layerPaths(this.home, id).directory, quota)
+  }
+
+  async usage(id: LayerId): Promise<Usage | undefined> {
+    await readLayer(this.home, id)
+    return this.#tools.limits.usage(layerPaths(this.home, id).directory)
+  }
+
   async *diff(id: LayerId, parent: LayerId | undefined, options: CallOptions = {}): TarStream {
+    await using _ = await this.#volumes.open(id)
     if (await this.#isUpper(id, parent, options)) {
       const { diff } = layerPaths(this.home, id)
       yield* this.#workers.pack(diff, { ...options, whiteouts: this.#whiteouts })
@@ -139,8 +161,9 @@ export class Overlay2Driver implements Driver {
     parent: LayerId | undefined,
     options: CallOptions = {},
   ): Promise<readonly Change[]> {
+    await using _ = await this.#volumes.open(id)
     if (parent === undefined || !(await this.#isUpper(id, parent, options)))
-      return this.#naive.changes(id, parent, options)
+      return await this.#naive.changes(id, parent, options)
     await using base = await this.get(parent, options)
     const { diff } = layerPaths(this.home, id)
     try {
@@ -160,7 +183,9 @@ export class Overlay2Driver implements Driver {
     tar: TarStream,
     options: CallOptions = {},
   ): Promise<number> {
-    if (!(await this.#isUpper(id, parent, options))) return this.#naive.applyDiff(id, parent, tar, options)
+    await using _ = await this.#volumes.open(id)
+    if (!(await this.#isUpper(id, parent, options)))
+      return await this.#naive.applyDiff(id, parent, tar, options)
     const { lower } = await readLayer(this.home, id)
     const lowers = lower.map((link) => path.join(this.home, link))
     // Nothing is below a base layer, and it is shown unmounted: a device left as a whiteout would be seen.
@@ -171,14 +196,17 @@ export class Overlay2Driver implements Driver {
   }
 
   async diffSize(id: LayerId, parent: LayerId | undefined, options: CallOptions = {}): Promise<number> {
-    if (!(await this.#isUpper(id, parent, options))) return this.#naive.diffSize(id, parent, options)
-    return this.#workers.size(layerPaths(this.home, id).diff, options)
+    await using _ = await this.#volumes.open(id)
+    if (!(await this.#isUpper(id, parent, options))) return await this.#naive.diffSize(id, parent, options)
+    return await this.#workers.size(layerPaths(this.home, id).diff, options)
   }
 
   /** The upper directory as it is: every file that the layer's own tar has is in it. */
   async ownFiles(id: LayerId): Promise<Mount> {
     await readLayer(this.home, id)
-    return layerMount(id, layerPaths(this.home, id).diff, true)
+    const volumes = await this.#volumes.open(id)
+    const { diff } = layerPaths(this.home, id)
+    return layerMount(id, diff, true, async () => volumes?.[Symbol.asyncDispose]())
   }
 
   /** Layers that are mounted stay mounted: they belong to whoever got them, in this process or another. */
@@ -190,9 +218,21 @@ export class Overlay2Driver implements Driver {
     return this.cleanup()
   }
 
+  async #create(
+    id: LayerId,
+    kind: 'image' | 'container',
+    { parent, signal, storageOptions }: CreateOptions = {},
+  ): Promise<void> {
+    const quota = this.#tools.limits.wanted(id, storageOptions, kind)
+    const { home } = this
+    const { maxDepth } = this.capabilities
+    await using _ = parent === undefined ? undefined : await this.#volumes.open(parent)
+    await makeLayer({ home, id, parent, maxDepth, quota, signal }, this.#tools)
+  }
+
   async #reapLeftovers(): Promise<void> {
     if (!this.#leftovers) return
-    this.#leftovers = !(await reapLayers(this.home, this.#workers))
+    this.#leftovers = !(await reapLayers(this.home, this.#tools))
   }
 
   async #acquire(id: LayerId, record: LayerRecord, { mountLabel }: GetOptions): Promise<void> {
@@ -209,7 +249,9 @@ export class Overlay2Driver implements Driver {
   /** @returns whether this call mounted it */
   async #mount(id: LayerId, record: LayerRecord, label: string | undefined): Promise<boolean> {
     try {
-      return await mountLayer(this.home, id, record, this.#host, label)
+      const mount = (): Promise<boolean> => mountLayer(this.home, id, record, this.#host, label)
+      const { directory } = layerPaths(this.home, id)
+      return await this.#volumes.holding(id, () => this.#tools.limits.mounting(directory, mount))
     } catch (error) {
       // Removed since its record was read, it is a layer that is not found.
       if (isSystemError(error, 'ENOENT')) await readLayer(this.home, id)

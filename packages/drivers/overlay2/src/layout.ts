@@ -14,6 +14,10 @@
  *     lower                   the layers below, nearest first: l/<LINK>:l/<LINK>…; absent in a base layer
  *     work/                   overlayfs' scratch space, on the same filesystem as diff/; absent in a base layer
  *     merged/                 where the stack is mounted; there only while it is
+ *     nothing/                ours, empty: what is below a base layer with limits, which is mounted all the same
+ *     volume.img, volume/     ours: the filesystem in a file that limits the layer, and where it is mounted while it is
+ *                             in use; diff and work are then symbolic links into it
+ *     volumes                 ours: the layers of the stack, this one included, that have a volume; absent when none has
  *     committed               empty; there once the layer has a child, and then it is mounted read-only
  *   .graphdriver-layer-<random>/ ours: a layer being made or deleted
  * ```
@@ -26,7 +30,8 @@
  */
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { GraphDriverError, type LayerId } from '@graphdriver/core'
+import { asLayerId, GraphDriverError, type LayerId } from '@graphdriver/core'
+import { Volume } from '@graphdriver/quota'
 import { isSystemError } from '@graphdriver/sys'
 
 /** Where everything of one layer is. */
@@ -38,6 +43,8 @@ export interface LayerPaths {
   readonly work: string
   readonly merged: string
   readonly committed: string
+  readonly nothing: string
+  readonly volumes: string
 }
 
 /** What a layer's own files say of it. */
@@ -62,11 +69,29 @@ export function pathsIn(directory: string): LayerPaths {
     work: at('work'),
     merged: at('merged'),
     committed: at('committed'),
+    nothing: at('nothing'),
+    volumes: at('volumes'),
   }
 }
 
 export function linksDirectory(home: string): string {
   return path.join(home, 'l')
+}
+
+/** The volume of a layer, by the layer's directory. */
+export function volumeOf(directory: string): Volume {
+  return new Volume(path.join(directory, 'volume.img'), path.join(directory, 'volume'))
+}
+
+/** What counts for a layer's limits, by the layer's directory. */
+export function countedOf(directory: string): string {
+  return pathsIn(directory).diff
+}
+
+/** The layers of a stack that have a volume; those of no layer are none. */
+export async function readVolumes(home: string, id: LayerId): Promise<readonly LayerId[]> {
+  const text = await readIfThere(layerPaths(home, id).volumes)
+  return text === undefined ? [] : text.split('\n').flatMap((line) => asLayerId(line) ?? [])
 }
 
 /** @throws GD_LAYER_NOT_FOUND */

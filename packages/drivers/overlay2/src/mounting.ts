@@ -57,6 +57,11 @@ export function unmountLayer({ merged, work }: LayerPaths): void {
   unmountExclusively({ target: merged, lock: work })
 }
 
+/** Whether a layer is mounted to be seen: a base layer is only where it has limits. */
+export function isStack(paths: LayerPaths, { lower }: LayerRecord): boolean {
+  return lower.length > 0 || existsSync(paths.nothing)
+}
+
 function stackOf(
   id: LayerId,
   lower: readonly string[],
@@ -71,6 +76,7 @@ function stackOf(
     })
   }
   const { options } = host
-  if (committed) return { lower: [`${id}/diff`, ...lower], options, label }
-  return { lower, upper: { diff: `${id}/diff`, work: `${id}/work` }, options, label }
+  const below = lower.length > 0 ? lower : [`${id}/nothing`]
+  if (committed) return { lower: [`${id}/diff`, ...below], options, label }
+  return { lower: below, upper: { diff: `${id}/diff`, work: `${id}/work` }, options, label }
 }

@@ -2,11 +2,12 @@ import { mkdirSync, realpathSync } from 'node:fs'
 import path from 'node:path'
 import { TreeWorkers } from '@graphdriver/archive'
 import { type Driver, type DriverHost, GraphDriverError } from '@graphdriver/core'
+import { LayerQuota, reapVolumes } from '@graphdriver/quota'
 import { ensureDirectory, nearestDirectory, reapProbes } from '@graphdriver/sys'
 import { discardOverlayProbe, examineOverlay } from '@graphdriver/sys/overlayfs'
 import { reapLayers } from './construction.ts'
 import { Overlay2Driver } from './driver.ts'
-import { linksDirectory } from './layout.ts'
+import { countedOf, linksDirectory, volumeOf } from './layout.ts'
 import type { Overlay2Options } from './options.ts'
 
 /** @throws GD_DRIVER_UNSUPPORTED */
@@ -28,8 +29,17 @@ export async function openOverlay2(place: DriverHost<Overlay2Options>): Promise<
   ensureDirectory(linksDirectory(home), 0o700)
   const workers = new TreeWorkers()
   try {
-    await reapLayers(home, workers)
-    return new Overlay2Driver(home, host, workers)
+    const limits = new LayerQuota(home, {
+      ...place.options,
+      driver: 'overlay2',
+      privileged: false,
+      volumeOf,
+      countedOf,
+    })
+    const tools = { workers, limits }
+    await reapLayers(home, tools)
+    await reapVolumes(home, (target) => volumeOf(path.dirname(target)))
+    return new Overlay2Driver(home, host, tools)
   } catch (error) {
     await workers[Symbol.asyncDispose]()
     throw error

@@ -1,13 +1,13 @@
 /** Runs in a user namespace of its own: builds a stack under the root it is given, and tells what came of it. */
 import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { parseLayerId } from '@graphdriver/core'
+import { hostOf, parseLayerId } from '@graphdriver/core'
 import { lgetxattr, readMountTable } from '@graphdriver/sys'
 import overlay2 from '../dist/index.js'
 
 const root = process.argv[2] ?? ''
 const home = path.join(root, 'overlay2')
-const host = { root, home, options: {} }
+const host = hostOf(overlay2, { root })
 const [base, upper, copy] = ['base', 'upper', 'copy'].map(parseLayerId)
 if (base === undefined || upper === undefined || copy === undefined) throw new Error('three ids')
 

@@ -1,7 +1,12 @@
 /** Making and deleting layers so that a process may die anywhere in between. */
+import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import path from 'node:path'
 import type { TreeWorkers } from '@graphdriver/archive'
-import { type CallOptions, GraphDriverError, type LayerId } from '@graphdriver/core'
+import { type CallOptions, GraphDriverError, type LayerId, type Quota } from '@graphdriver/core'
+import type { LayerQuota } from '@graphdriver/quota'
 import {
+  holdDirectory,
+  isSystemError,
   makeScratch,
   moveToScratch,
   reapScratch,
@@ -9,29 +14,69 @@ import {
   takeName,
   unmountTree,
 } from '@graphdriver/sys'
-import { findLayer, layerDirectory, layerExists, layersDirectory } from './layout.ts'
+import {
+  imageOf,
+  layerDirectory,
+  layerExists,
+  layersDirectory,
+  volumeOf,
+  volumesDirectory,
+} from './layout.ts'
 
 export interface Construction extends CallOptions {
   readonly home: string
   readonly id: LayerId
-  readonly parent: LayerId | undefined
+  /** The tree to start as a copy of, visible. */
+  readonly source: string | undefined
+  /** What the layer may hold; undefined for as much as there is. */
+  readonly quota: Quota | undefined
 }
 
-/** @throws GD_LAYER_NOT_FOUND (the parent), GD_LAYER_EXISTS */
-export async function makeLayer(construction: Construction, workers: TreeWorkers): Promise<void> {
-  const { home, id, parent, signal } = construction
-  signal?.throwIfAborted()
-  const source = parent === undefined ? undefined : findLayer(home, parent)
+/** What one driver makes and deletes layers with. */
+export interface Tools {
+  readonly workers: TreeWorkers
+  readonly limits: LayerQuota
+}
+
+/** @throws GD_LAYER_EXISTS */
+export async function makeLayer(construction: Construction, tools: Tools): Promise<void> {
+  const { home, id } = construction
   // Said before the copy is made; taking the name says it for certain.
   if (layerExists(home, id)) throw alreadyThere(id)
   using scratch = makeScratch(layersDirectory(home), 'layer', 0o755)
   try {
-    if (source !== undefined) await workers.copy(source, scratch.path, { signal })
-    if (!takeName(scratch.path, layerDirectory(home, id))) throw alreadyThere(id)
+    await fill(construction, scratch.path, tools)
+    if (!takeNames(home, scratch.path, layerDirectory(home, id))) throw alreadyThere(id)
   } catch (error) {
     // What cannot be removed now is reaped when the home is opened again; the first error says more.
-    await workers.remove(scratch.path).catch(() => undefined)
+    await remove(scratch.path, tools).catch(() => undefined)
     throw error
+  }
+}
+
+async function fill(
+  { id, source, quota, signal }: Construction,
+  directory: string,
+  { workers, limits }: Tools,
+): Promise<void> {
+  await using room = quota === undefined ? undefined : await limits.start(id, directory, quota)
+  room?.enter(directory)
+  if (source !== undefined) await workers.copy(source, directory, { signal })
+}
+
+/** A layer and its volume, if it has one, change their names together. @returns false when the name is taken */
+function takeNames(home: string, made: string, target: string): boolean {
+  using _ = holdDirectory(volumesDirectory(home))
+  if (!takeName(made, target)) return false
+  moveVolume(made, target)
+  return true
+}
+
+function moveVolume(from: string, to: string): void {
+  try {
+    renameSync(imageOf(from), imageOf(to))
+  } catch (error) {
+    if (!isSystemError(error, 'ENOENT')) throw error
   }
 }
 
@@ -41,21 +86,42 @@ function alreadyThere(id: LayerId): GraphDriverError<'GD_LAYER_EXISTS'> {
 
 /** Takes a layer out of sight at once. @returns what is left for `discardLayer`, if anything */
 export function hideLayer(home: string, id: LayerId): Scratch | undefined {
-  return moveToScratch(layerDirectory(home, id), 'layer')
+  const directory = layerDirectory(home, id)
+  using _ = holdDirectory(volumesDirectory(home))
+  // A mount point cannot be renamed.
+  if (volumeOf(directory).exists()) unmountTree(directory)
+  const hidden = moveToScratch(directory, 'layer')
+  if (hidden !== undefined) moveVolume(directory, hidden.path)
+  return hidden
 }
 
 /** Unmounts all that is mounted in a hidden layer, then deletes it. Repeating it after a failure is safe. */
-export async function discardLayer(
-  hidden: Scratch,
-  workers: TreeWorkers,
-  options?: CallOptions,
-): Promise<void> {
+export async function discardLayer(hidden: Scratch, tools: Tools, options?: CallOptions): Promise<void> {
   using held = hidden
-  unmountTree(held.path)
-  await workers.remove(held.path, options)
+  await remove(held.path, tools, options)
+}
+
+async function remove(directory: string, { workers, limits }: Tools, options?: CallOptions): Promise<void> {
+  unmountTree(directory)
+  await limits.ending(directory, () => workers.remove(directory, options))
+  rmSync(imageOf(directory), { force: true })
 }
 
 /** Deletes what processes left that died while making or deleting layers. @returns whether nothing is left */
-export function reapLayers(home: string, workers: TreeWorkers): Promise<boolean> {
-  return reapScratch(layersDirectory(home), 'layer', (abandoned) => discardLayer(abandoned, workers))
+export async function reapLayers(home: string, tools: Tools): Promise<boolean> {
+  const clean = await reapScratch(layersDirectory(home), 'layer', (abandoned) =>
+    discardLayer(abandoned, tools),
+  )
+  reapImages(home)
+  return clean
+}
+
+/** Of layers that are no more. */
+function reapImages(home: string): void {
+  const directory = volumesDirectory(home)
+  using _ = holdDirectory(directory)
+  for (const name of readdirSync(directory)) {
+    const layer = path.join(layersDirectory(home), path.parse(name).name)
+    if (!existsSync(layer)) rmSync(path.join(directory, name), { force: true })
+  }
 }

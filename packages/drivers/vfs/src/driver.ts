@@ -10,68 +10,80 @@ import {
   type Driver,
   type GetOptions,
   type LayerId,
+  layerMount,
   type Mount,
+  type Quota,
   type StatusRow,
   type TarStream,
+  type Usage,
 } from '@graphdriver/core'
+import type { LayerQuota } from '@graphdriver/quota'
 import { hasCapability, inUserNamespace } from '@graphdriver/sys'
-import { discardLayer, hideLayer, makeLayer, reapLayers } from './construction.ts'
+import { discardLayer, hideLayer, makeLayer, reapLayers, type Tools } from './construction.ts'
 import type { CopyHost } from './host.ts'
 import { findLayer, layerExists, layersDirectory } from './layout.ts'
-import { checkStorageOptions } from './options.ts'
 
 export class VfsDriver implements Driver {
   readonly name = 'vfs'
   readonly home: string
   readonly capabilities: Capabilities
   readonly #host: CopyHost
+  readonly #tools: Tools
   readonly #workers: TreeWorkers
   readonly #diff: DiffDriver
+  /** The volumes of layers that are in use, once for each `get`. */
+  readonly #held = new Map<LayerId, readonly AsyncDisposable[]>()
   /** A layer was hidden and not wholly deleted; the next `remove` does it. */
   #leftovers = false
 
   /**
    * @param home exists, with `dir/` in it
-   * @param workers the driver's own; `cleanup` ends them
+   * @param tools the driver's own; `cleanup` ends the workers
    */
-  constructor(home: string, host: CopyHost, workers: TreeWorkers) {
+  constructor(home: string, host: CopyHost, tools: Tools) {
+    const { workers, limits } = tools
     this.home = home
-    this.capabilities = capabilitiesOf(host)
+    this.capabilities = capabilitiesOf(host, limits)
     this.#host = host
+    this.#tools = tools
     this.#workers = workers
     this.#diff = naiveDiff(this, workers)
   }
 
-  async create(id: LayerId, { parent, signal, storageOptions }: CreateOptions = {}): Promise<void> {
-    checkStorageOptions(id, storageOptions)
-    await makeLayer({ home: this.home, id, parent, signal }, this.#workers)
+  create(id: LayerId, options?: CreateOptions): Promise<void> {
+    return this.#create(id, 'image', options)
   }
 
+  /** On disk the same as an image layer, but for limits. */
   createReadWrite(id: LayerId, options?: CreateOptions): Promise<void> {
-    return this.create(id, options)
+    return this.#create(id, 'container', options)
   }
 
   async remove(id: LayerId, options?: CallOptions): Promise<void> {
     options?.signal?.throwIfAborted()
     await this.#reapLeftovers()
     const hidden = hideLayer(this.home, id)
+    await this.#letGo(id, Number.POSITIVE_INFINITY)
     try {
-      if (hidden !== undefined) await discardLayer(hidden, this.#workers, options)
+      if (hidden !== undefined) await discardLayer(hidden, this.#tools, options)
     } catch (error) {
       this.#leftovers = true
       throw error
     }
   }
 
-  /** There is nothing to mount, so nothing to count. */
+  /** But for the volume of a layer with limits there is nothing to mount, so nothing to count. */
   async get(id: LayerId, options?: GetOptions): Promise<Mount> {
     options?.signal?.throwIfAborted()
     const path = findLayer(this.home, id)
-    return { id, path, readonly: false, [Symbol.asyncDispose]: () => Promise.resolve() }
+    const volume = await this.#tools.limits.open(path)
+    if (volume === undefined) return layerMount(id, path, false)
+    this.#held.set(id, [...(this.#held.get(id) ?? []), volume])
+    return layerMount(id, path, false, (mounted) => this.put(mounted))
   }
 
-  put(): Promise<void> {
-    return Promise.resolve()
+  put(id: LayerId): Promise<void> {
+    return this.#letGo(id, 1)
   }
 
   async exists(id: LayerId): Promise<boolean> {
@@ -98,6 +110,14 @@ export class VfsDriver implements Driver {
   async metadata(id: LayerId): Promise<Readonly<Record<string, string>>> {
     findLayer(this.home, id)
     return {}
+  }
+
+  async setQuota(id: LayerId, quota: Quota): Promise<void> {
+    await this.#tools.limits.change(id, findLayer(this.home, id), quota)
+  }
+
+  async usage(id: LayerId): Promise<Usage | undefined> {
+    return this.#tools.limits.usage(findLayer(this.home, id))
   }
 
   diff(id: LayerId, parent: LayerId | undefined, options?: CallOptions): TarStream {
@@ -129,13 +149,32 @@ export class VfsDriver implements Driver {
     return this.cleanup()
   }
 
+  async #create(
+    id: LayerId,
+    kind: 'image' | 'container',
+    { parent, signal, storageOptions }: CreateOptions = {},
+  ): Promise<void> {
+    const quota = this.#tools.limits.wanted(id, storageOptions, kind)
+    signal?.throwIfAborted()
+    await using base = parent === undefined ? undefined : await this.get(parent)
+    await makeLayer({ home: this.home, id, source: base?.path, quota, signal }, this.#tools)
+  }
+
+  async #letGo(id: LayerId, count: number): Promise<void> {
+    const held = this.#held.get(id) ?? []
+    const left = held.slice(count)
+    if (left.length === 0) this.#held.delete(id)
+    else this.#held.set(id, left)
+    for (const volume of held.slice(0, count)) await volume[Symbol.asyncDispose]()
+  }
+
   async #reapLeftovers(): Promise<void> {
     if (!this.#leftovers) return
-    this.#leftovers = !(await reapLayers(this.home, this.#workers))
+    this.#leftovers = !(await reapLayers(this.home, this.#tools))
   }
 }
 
-function capabilitiesOf({ reflink }: CopyHost): Capabilities {
+function capabilitiesOf({ reflink }: CopyHost, limits: LayerQuota): Capabilities {
   const mapped = inUserNamespace()
   return {
     sharing: reflink ? 'extents' : 'none',
@@ -146,7 +185,8 @@ function capabilitiesOf({ reflink }: CopyHost): Capabilities {
     xattrs: 'all',
     deviceNodes: !mapped && hasCapability('CAP_MKNOD'),
     ownership: mapped ? 'mapped' : 'any',
-    quota: 'none',
+    quota: limits.degree,
+    inodeQuota: limits.degree !== 'none',
     mountLabel: false,
   }
 }

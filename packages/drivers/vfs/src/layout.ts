@@ -6,6 +6,9 @@
  *   dir/
  *     <id>/                       the layer with everything below it: a whole root filesystem
  *     .graphdriver-layer-<random>/  ours: a layer being made or deleted (scratch.ts)
+ *   .graphdriver-volumes/         ours
+ *     <id>.img                    the filesystem in a file that limits the layer. It is mounted on dir/<id>, which is
+ *                                 empty below, while the layer is in use
  * ```
  *
  * A layer starts as a copy of its parent and is then just a directory: nothing to mount, nothing to stack, no limit
@@ -18,6 +21,7 @@
 import { lstatSync } from 'node:fs'
 import path from 'node:path'
 import { GraphDriverError, type LayerId } from '@graphdriver/core'
+import { Volume } from '@graphdriver/quota'
 
 export function layersDirectory(home: string): string {
   return path.join(home, 'dir')
@@ -25,6 +29,20 @@ export function layersDirectory(home: string): string {
 
 export function layerDirectory(home: string, id: LayerId): string {
   return path.join(layersDirectory(home), id)
+}
+
+export function volumesDirectory(home: string): string {
+  return path.join(home, '.graphdriver-volumes')
+}
+
+/** The volume of a layer, by the layer's directory. */
+export function volumeOf(directory: string): Volume {
+  return new Volume(imageOf(directory), directory)
+}
+
+export function imageOf(directory: string): string {
+  const home = path.dirname(path.dirname(directory))
+  return path.join(volumesDirectory(home), `${path.basename(directory)}.img`)
 }
 
 export function layerExists(home: string, id: LayerId): boolean {

@@ -2,15 +2,16 @@ import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { TreeWorkers } from '@graphdriver/archive'
 import { type Driver, type DriverHost, GraphDriverError } from '@graphdriver/core'
+import { LayerQuota, reapVolumes } from '@graphdriver/quota'
 import { ensureDirectory, nearestDirectory, reapProbes } from '@graphdriver/sys'
 import { reapLayers } from './construction.ts'
 import { VfsDriver } from './driver.ts'
-import { layersDirectory } from './layout.ts'
+import { layersDirectory, volumeOf, volumesDirectory } from './layout.ts'
 import type { VfsOptions } from './options.ts'
 import { discardProbe, examineHost } from './host.ts'
 
 /** @throws GD_DRIVER_UNSUPPORTED */
-export async function openVfs({ home }: DriverHost<VfsOptions>): Promise<Driver> {
+export async function openVfs({ home, options }: DriverHost<VfsOptions>): Promise<Driver> {
   reapProbes(home, discardProbe)
   const host = examineHost(nearestDirectory(home))
   if (!host.supported) {
@@ -24,10 +25,15 @@ export async function openVfs({ home }: DriverHost<VfsOptions>): Promise<Driver>
   // Modes are Docker's, and put right where an older version made them wider.
   ensureDirectory(home, 0o710)
   ensureDirectory(layersDirectory(home), 0o710)
+  ensureDirectory(volumesDirectory(home), 0o700)
   const workers = new TreeWorkers()
   try {
-    await reapLayers(home, workers)
-    return new VfsDriver(home, host, workers)
+    const countedOf = (directory: string): string => directory
+    const limits = new LayerQuota(home, { ...options, driver: 'vfs', privileged: true, volumeOf, countedOf })
+    const tools = { workers, limits }
+    await reapLayers(home, tools)
+    await reapVolumes(layersDirectory(home), volumeOf)
+    return new VfsDriver(home, host, tools)
   } catch (error) {
     await workers[Symbol.asyncDispose]()
     throw error

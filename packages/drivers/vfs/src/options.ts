@@ -1,18 +1,11 @@
-import { type DriverOptions, rejectSize, rejectUnknownOptions } from '@graphdriver/core'
+import { type DriverOptions, rejectUnknownOptions } from '@graphdriver/core'
+import { parseQuotaOptions, type QuotaOptions, quotaOptionNames } from '@graphdriver/quota'
 
-/** vfs has nothing to choose. */
-export type VfsOptions = Readonly<Record<never, never>>
+/** vfs has nothing to choose but what its layers may hold. */
+export type VfsOptions = QuotaOptions
 
 /** @throws GD_INVALID_OPTION */
 export function parseOptions(options: DriverOptions): VfsOptions {
-  rejectSize('vfs', options)
-  rejectUnknownOptions('vfs', options, [])
-  return {}
-}
-
-/** @throws GD_INVALID_OPTION for whatever is given: there are no options per layer */
-export function checkStorageOptions(id: string, options: DriverOptions | undefined): void {
-  if (options === undefined) return
-  rejectSize(`layer ${id}`, options)
-  rejectUnknownOptions(`vfs: layer ${id}`, options, [])
+  rejectUnknownOptions('vfs', options, quotaOptionNames)
+  return parseQuotaOptions('vfs', options)
 }

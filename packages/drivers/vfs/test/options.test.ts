@@ -1,17 +1,21 @@
 import { expect, test } from 'vitest'
 import vfs from '../src/index.ts'
-import { checkStorageOptions } from '../src/options.ts'
 
-test('there is nothing to choose', () => {
-  expect(vfs.parse({})).toEqual({})
-  expect(() => vfs.parse({ nonsense: '1' })).toThrow(
-    expect.objectContaining({ code: 'GD_INVALID_OPTION', details: { option: 'nonsense', value: '1' } }),
+test.each([
+  [{ size: 'much' }, 'size'],
+  [{ size: '0' }, 'size'],
+  [{ inodes: '1k' }, 'inodes'],
+  [{ quota: 'project' }, 'quota'],
+  [{ nonsense: '1' }, 'nonsense'],
+])('%o is refused, naming the option', (options, option) => {
+  expect(() => vfs.parse(options)).toThrow(
+    expect.objectContaining({ code: 'GD_INVALID_OPTION', details: expect.objectContaining({ option }) }),
   )
 })
 
-test('a size is refused with the reason, for the driver and for a layer', () => {
-  expect(() => vfs.parse({ size: '10G' })).toThrow(/quota/)
-  expect(() => checkStorageOptions('x', { size: '10G' })).toThrow(/layer x.*quota/)
-  expect(() => checkStorageOptions('x', { nonsense: '1' })).toThrow(/layer x/)
-  expect(() => checkStorageOptions('x', {})).not.toThrow()
+test('limits are read with their units', () => {
+  expect(vfs.parse({ size: '10G', inodes: '1000', quota: 'loop' })).toEqual({
+    byDefault: { size: 10 * 1024 ** 3, inodes: 1000 },
+    means: 'loop',
+  })
 })

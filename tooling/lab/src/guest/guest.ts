@@ -117,7 +117,8 @@ export async function runInGuest(request: GuestRequest): Promise<GuestResult> {
     'panic=-1',
     'noreboot',
     'seccomp=auto',
-    'ncpus=2',
+    // With two, the kernel mixes up the pages of a program with as many threads as Node.
+    'ncpus=1',
     ...sizes.map((_, index) => `ubd${index}t=${at(`disk${index}`)}`),
   ]
   // It ends with this process, however that ends; its own processes end with it.
@@ -161,7 +162,7 @@ async function lastWords(
   { stdout, stderr }: { readonly stdout: string; readonly stderr: string },
 ): Promise<string> {
   const said = [await readFile(console, 'utf8'), stderr, stdout]
-  return said.map((text) => `\n${text.split('\n').slice(-20).join('\n')}`).join('')
+  return said.map((text) => `\n${text.split('\n').slice(-120).join('\n')}`).join('')
 }
 
 /** What the kernel says to its own standard error before and after it is one. */

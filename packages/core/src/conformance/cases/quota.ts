@@ -1,109 +1,29 @@
 /** A layer with a `size`: a promise that is kept, or refused. */
 import assert from 'node:assert/strict'
-import {
-  closeSync,
-  fsyncSync,
-  lchownSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs'
-import type { Capabilities } from '../../capabilities.ts'
-import type { Driver } from '../../driver.ts'
-import { isGraphDriverError } from '../../error.ts'
-import type { LayerId } from '../../id.ts'
+import { lchownSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { casesOf, type ConformanceCase } from '../case.ts'
-import type { CaseContext } from '../context.ts'
+import {
+  assertRefused,
+  fits,
+  isFull,
+  limits,
+  limitsNothing,
+  mebibyte,
+  refuses,
+  size,
+  sized,
+  tooMuch,
+  write,
+} from './limits.ts'
 import { namesBelow } from '../listing.ts'
 import { asOrdinaryUser, ordinaryId, ordinaryUser } from '../host/ordinary-user.ts'
 import { perform } from '../recipe/perform.ts'
 import { directory, file, type Recipe, remove } from '../recipe/step.ts'
 import { readTar } from '../tar/read-tar.ts'
 
-const mebibyte = 1024 * 1024
-/** graphtest's own numbers: half of it fits whatever the filesystem keeps for itself, and twice as much never does. */
-const size = '50M'
-const fits = 25
-const tooMuch = 75
-
-function limits({ quota }: Capabilities): string | undefined {
-  return quota === 'none' ? 'sizes of layers are not limited here' : undefined
-}
-
-function limitsNothing({ quota }: Capabilities): string | undefined {
-  return quota === 'none' ? undefined : 'sizes of layers are limited here'
-}
-
-async function sized(
-  { driver, id }: CaseContext,
-  name: string,
-  limit: string = size,
-  parent?: LayerId,
-): Promise<LayerId> {
-  await driver.createReadWrite(id(name), { parent, storageOptions: { size: limit } })
-  return id(name)
-}
-
-/** Writes so many MiB to a file that may be there already, and sees to it that they are more than promised. */
-function write(name: string, mebibytes: number): void {
-  const chunk = Buffer.alloc(mebibyte, name)
-  const fd = openSync(name, 'a')
-  try {
-    for (let written = 0; written < mebibytes; written++) {
-      for (let at = 0; at < chunk.length;) at += writeSync(fd, chunk, at)
-    }
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
-  }
-}
-
-/** libuv, and so Node, has no name for EDQUOT: its code is then `UNKNOWN`. */
-const edquot = -122
-
-function isFull(error: unknown): boolean {
-  if (!(error instanceof Error)) return false
-  return ('code' in error && error.code === 'ENOSPC') || ('errno' in error && error.errno === edquot)
-}
-
-function refuses(name: string, mebibytes: number): void {
-  assert.throws(() => write(name, mebibytes), isFull, `${mebibytes} MiB were taken`)
-}
-
 /** Fills a layer until it takes no more, which must be soon. */
 function fill(root: string): void {
   refuses(`${root}/filling`, tooMuch)
-}
-
-async function assertNothingMade({ driver, id }: CaseContext, name: string): Promise<void> {
-  assert.equal(await driver.exists(id(name)), false, `${name} exists`)
-  assert.deepEqual(await Array.fromAsync(driver.layers()), [])
-  assert.deepEqual(
-    namesBelow(driver.home).filter((made) => made.includes(name)),
-    [],
-  )
-}
-
-/** Both ways of making a layer refuse a size, and make nothing. */
-async function assertRefused(context: CaseContext, limit: string): Promise<void> {
-  const { driver, id } = context
-  const makers: readonly Driver['create'][] = [
-    (made, options) => driver.create(made, options),
-    (made, options) => driver.createReadWrite(made, options),
-  ]
-  for (const make of makers) {
-    await assert.rejects(make(id('refused'), { storageOptions: { size: limit } }), (error) => {
-      assert(isGraphDriverError(error, 'GD_INVALID_OPTION'), `size '${limit}': ${String(error)}`)
-      assert.equal(error.details.option, 'size')
-      assert.match(error.message, /size/)
-      return true
-    })
-    await assertNothingMade(context, 'refused')
-  }
 }
 
 export const quota: readonly ConformanceCase[] = casesOf(
@@ -113,14 +33,14 @@ export const quota: readonly ConformanceCase[] = casesOf(
     title: 'a driver that cannot keep to a size refuses it by name and makes nothing',
     seen: 'moby#51172, containerd#759: a size that is taken and has no effect',
     needs: limitsNothing,
-    run: (context) => assertRefused(context, size),
+    run: (context) => assertRefused(context, 'size', size),
   },
   {
     name: 'malformed-size',
     title: 'a size that is no size is refused by name, and nothing is made',
     async run(context) {
       for (const limit of ['', 'a lot', '-1', '10Q', '1.2.3M', '0x10', '10M,rw']) {
-        await assertRefused(context, limit)
+        await assertRefused(context, 'size', limit)
       }
     },
   },

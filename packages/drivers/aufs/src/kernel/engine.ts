@@ -5,6 +5,7 @@ import path from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import type { OverlayWhiteouts, TreeWorkers } from '@graphdriver/archive'
 import { type CallOptions, GraphDriverError, type LayerId } from '@graphdriver/core'
+import type { StackVolumes } from '@graphdriver/quota'
 import {
   CommandError,
   getpagesize,
@@ -125,10 +126,11 @@ export class KernelEngine implements Engine {
   }
 
   /** What overlayfs left on a kernel without aufs: aufs would not understand it. */
-  async settle(): Promise<void> {
+  async settle(volumes: StackVolumes): Promise<void> {
     for (const id of changedLayers(this.#home)) {
+      await using _opened = await volumes.open(id)
       const paths = layerPaths(this.#home, id)
-      using lock = tryLockDirectory(paths.own, 'exclusive')
+      using lock = tryLockDirectory(paths.lock, 'exclusive')
       if (lock !== undefined) await this.#forms.toAufs(paths)
     }
   }
