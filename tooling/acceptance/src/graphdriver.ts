@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { type ResultPromise, execa } from 'execa'
 
 const cli = path.dirname(fileURLToPath(import.meta.resolve('@graphdriver/cli/package.json')))
-const program = path.join(cli, 'dist/main.js')
+export const program: string = path.join(cli, 'dist/main.js')
 
 /** Where a call works. */
 export interface Place {

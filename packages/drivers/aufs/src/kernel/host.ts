@@ -70,7 +70,8 @@ export function hasAufs(text: string): boolean {
 /** As Docker does. There may be no such module, or no modprobe, and then there is no aufs either. */
 async function loadModule(): Promise<void> {
   if (hasAufs(readFileSync('/proc/filesystems', 'utf8'))) return
-  await run('modprobe', ['aufs']).catch(() => undefined)
+  const modprobe = findCommand('modprobe')
+  if (modprobe !== undefined) await run(modprobe, ['aufs']).catch(() => undefined)
 }
 
 /** An older aufs refuses the option. */
