@@ -46,6 +46,7 @@ export class CopyDriver {
     deviceNodes: true,
     ownership: 'any',
     quota: 'none',
+    inodeQuota: false,
     mountLabel: false,
   })
   #workers = new TreeWorkers()

@@ -10,13 +10,18 @@ export function capabilitiesOf(host: OverlayHost, limits: LayerQuota): Capabilit
     sharing: 'files',
     diff: host.nativeDiff,
     copyUp: 'file',
-    maxDepth: maximumDepth({ pageSize: getpagesize(), appendsLower: host.appendsLower }),
+    maxDepth: depthOf(host),
     timestamps: 'nanoseconds',
     xattrs: 'all',
     deviceNodes: !mapped && hasCapability('CAP_MKNOD'),
     ownership: mapped ? 'mapped' : 'any',
     quota: limits.degree,
     inodeQuota: limits.degree !== 'none',
-    mountLabel: existsSync('/sys/fs/selinux/enforce'),
+    mountLabel: host.program === undefined && existsSync('/sys/fs/selinux/enforce'),
   }
+}
+
+/** A program is told of a stack in one argument (execve(2): 128 KiB), which the kernel's own bound always fits in. */
+function depthOf({ program, appendsLower }: OverlayHost): number {
+  return maximumDepth({ pageSize: getpagesize(), appendsLower: appendsLower || program !== undefined })
 }

@@ -13,6 +13,7 @@ export function describeHost(host: OverlayHost): readonly StatusRow[] {
     ['Supports d_type', 'true'],
     ['Native Overlay Diff', String(host.nativeDiff.native)],
     ['userxattr', String(host.xattr === 'user')],
+    ...(host.program === undefined ? [] : [['Mount Program', host.program] as const]),
   ]
 }
 

@@ -28,7 +28,8 @@ export async function mountLayer(
   const paths = layerPaths(home, id)
   const stack = stackOf(id, record.lower, host, isCommitted(paths), label)
   const { merged, work } = paths
-  const point = { home, target: merged, lock: work, appendsLower: host.appendsLower }
+  const { appendsLower, program } = host
+  const point = { home, target: merged, lock: work, appendsLower, program }
   try {
     return await mountExclusively(point, stack)
   } catch (error) {

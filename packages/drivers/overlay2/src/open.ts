@@ -3,17 +3,16 @@ import path from 'node:path'
 import { TreeWorkers } from '@graphdriver/archive'
 import { type Driver, type DriverHost, GraphDriverError } from '@graphdriver/core'
 import { LayerQuota, reapVolumes } from '@graphdriver/quota'
-import { ensureDirectory, nearestDirectory, reapProbes } from '@graphdriver/sys'
-import { discardOverlayProbe, examineOverlay } from '@graphdriver/sys/overlayfs'
+import { ensureDirectory } from '@graphdriver/sys'
 import { reapLayers } from './construction.ts'
 import { Overlay2Driver } from './driver.ts'
+import { examineHost } from './host.ts'
 import { countedOf, linksDirectory, volumeOf } from './layout.ts'
 import type { Overlay2Options } from './options.ts'
 
 /** @throws GD_DRIVER_UNSUPPORTED */
 export async function openOverlay2(place: DriverHost<Overlay2Options>): Promise<Driver> {
-  reapProbes(place.home, discardOverlayProbe)
-  const host = await examineOverlay(nearestDirectory(place.home))
+  const host = await examineHost(place.home, place.options)
   if (!host.supported) {
     throw new GraphDriverError(
       'GD_DRIVER_UNSUPPORTED',

@@ -3,7 +3,7 @@
  * calls what follows undefined.
  */
 import { mkdirSync } from 'node:fs'
-import { holdDirectory } from '../directory-lock.ts'
+import { holdDirectory, lockDirectory } from '../directory-lock.ts'
 import { isSystemError } from '../error.ts'
 import type { Stack } from './mount-data.ts'
 import { isStackMounted, type MountPoint, mountStack, removeMountPoint, unmountStack } from './stack.ts'
@@ -20,7 +20,8 @@ export interface ExclusiveMountPoint extends MountPoint {
  * @throws as `mountStack` does; then the directory is gone again
  */
 export async function mountExclusively(point: ExclusiveMountPoint, stack: Stack): Promise<boolean> {
-  const { target, lock } = point
+  const { target, lock, program } = point
+  if (program !== undefined) return await mountByProgram(point, stack)
   let mounting: Promise<void>
   {
     using _ = holdDirectory(lock)
@@ -31,6 +32,23 @@ export async function mountExclusively(point: ExclusiveMountPoint, stack: Stack)
   }
   try {
     await mounting
+    return true
+  } catch (error) {
+    removeMountPoint(target)
+    throw error
+  }
+}
+
+/** A program takes its time, and others have to wait for it. */
+async function mountByProgram(point: ExclusiveMountPoint, stack: Stack): Promise<boolean> {
+  const { target, lock } = point
+  using _ = await lockDirectory(lock, 'exclusive')
+  if (isStackMounted(target)) return false
+  // What a program that died has left would be covered, and come to light again.
+  unmountStack(target)
+  makeMountPoint(target)
+  try {
+    await mountStack(point, stack)
     return true
   } catch (error) {
     removeMountPoint(target)

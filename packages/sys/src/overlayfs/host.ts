@@ -30,6 +30,8 @@ export interface OverlayHost {
   readonly nativeDiff: UpperIsDiff
   /** Docker on this host lets the kernel write redirects, which a native diff would not understand. */
   readonly mayRedirect: boolean
+  /** Who mounts instead of the kernel; see `examineProgram`. */
+  readonly program?: string | undefined
 }
 
 /** The place cannot serve. */

@@ -11,3 +11,4 @@ export {
 } from './mount-data.ts'
 export { isStackMounted, type MountPoint, mountStack, removeMountPoint, unmountStack } from './stack.ts'
 export type { OverlayXattr, UpperIsDiff } from './trial.ts'
+export { examineProgram, standardProgram } from './program.ts'

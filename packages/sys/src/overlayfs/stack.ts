@@ -8,21 +8,27 @@ import { AT_FDCWD, MNT } from '../constants.ts'
 import { isSystemError, SystemError } from '../error.ts'
 import { FILESYSTEM_MAGIC, statfs } from '../filesystem.ts'
 import { mountFilesystem } from '../mount-api.ts'
-import { mount, umount } from '../mount.ts'
+import { isMountPoint, mount, umount } from '../mount.ts'
 import { openat } from '../open.ts'
 import { getpagesize } from '../process.ts'
-import { chooseWay, fitsOption, maximumLower, mountOptions, type Stack } from './mount-data.ts'
+import { chooseWay, fitsOption, maximumLower, mountData, mountOptions, type Stack } from './mount-data.ts'
 
 export interface MountPoint {
   readonly home: string
   /** An existing directory. */
   readonly target: string
   readonly appendsLower: boolean
+  /** A program that mounts instead of the kernel. */
+  readonly program?: string | undefined
 }
 
 /** @throws SystemError of the mount; E2BIG when this kernel has no way to be told so many layers */
 export async function mountStack(point: MountPoint, stack: Stack): Promise<void> {
-  const { home, target } = point
+  const { home, target, program } = point
+  if (program !== undefined) {
+    await run(program, ['-o', mountData(stack), target], { cwd: home })
+    return
+  }
   const way = chooseWay(home, stack, { pageSize: getpagesize(), appendsLower: point.appendsLower })
   switch (way.by) {
     case 'mount':
@@ -45,12 +51,16 @@ export async function mountStack(point: MountPoint, stack: Stack): Promise<void>
   }
 }
 
-/** Whether an overlay is mounted at a directory that is not on one itself. */
+/**
+ * Whether an overlay, of the kernel or of a program, is mounted at a directory that is not on one itself. One whose
+ * program has died is none.
+ */
 export function isStackMounted(target: string): boolean {
   try {
-    return statfs(target).type === FILESYSTEM_MAGIC.overlayfs
+    const { type } = statfs(target)
+    return type === FILESYSTEM_MAGIC.overlayfs || (type === FILESYSTEM_MAGIC.fuse && isMountPoint(target))
   } catch (error) {
-    if (isSystemError(error, 'ENOENT', 'ENOTDIR', 'ESTALE')) return false
+    if (isSystemError(error, 'ENOENT', 'ENOTDIR', 'ESTALE', 'ENOTCONN')) return false
     throw error
   }
 }
