@@ -4,13 +4,18 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { type Driver, type DriverDefinition, hostOf, type LayerId, probeDriver } from '@graphdriver/core'
 import aufs from '@graphdriver/aufs'
+import btrfs from '@graphdriver/btrfs'
 import overlay from '@graphdriver/overlay'
 import overlay2 from '@graphdriver/overlay2'
 import { unmountTree } from '@graphdriver/sys'
 import vfs from '@graphdriver/vfs'
+import { filesystem, filesystemRequirements, need } from '@tooling/lab'
 import { type DirectoryLayerStore, type LayerStoreOptions, openLayerStore } from '../src/index.ts'
 
-export const definitions: readonly DriverDefinition[] = [vfs, overlay2, overlay, aufs]
+export const definitions: readonly DriverDefinition[] = [vfs, overlay2, overlay, aufs, btrfs]
+
+/** Where a driver's data roots are made; by default where temporary files are. */
+const places = new Map<string, string>()
 
 interface Candidate {
   readonly name: string
@@ -22,9 +27,10 @@ interface Candidate {
 
 /** The drivers to test on, each with the reason if it cannot serve on this host. */
 export async function candidates(): Promise<readonly Candidate[]> {
+  await placeOn('btrfs')
   const found: Candidate[] = []
   for (const definition of definitions) {
-    const root = mkdtempSync(path.join(tmpdir(), 'gd-probe-'))
+    const root = mkdtempSync(path.join(placeOf(definition), 'gd-probe-'))
     try {
       const probe = await probeDriver(definition, { root })
       const reason = probe.supported ? '' : ` (skipped: ${probe.reason})`
@@ -34,6 +40,20 @@ export async function candidates(): Promise<readonly Candidate[]> {
     }
   }
   return found
+}
+
+/** Makes the filesystem of a driver that serves on no other, for as long as the test file runs. */
+async function placeOn(kind: 'btrfs'): Promise<void> {
+  if (need(...filesystemRequirements(kind)) !== undefined) return
+  const made = await filesystem(kind, { sizeMiB: 1024, storage: 'memory' })
+  places.set(kind, made.path)
+  // Not loaded by the processes that tests start.
+  const { afterAll } = await import('vitest')
+  afterAll(() => made[Symbol.asyncDispose]())
+}
+
+function placeOf({ name }: DriverDefinition): string {
+  return places.get(name) ?? tmpdir()
 }
 
 export async function openDriver(definition: DriverDefinition, root: string): Promise<Driver> {
@@ -47,7 +67,7 @@ export class DataRoot implements AsyncDisposable {
 
   constructor(definition: DriverDefinition, directory?: string) {
     this.#definition = definition
-    this.path = directory ?? mkdtempSync(path.join(tmpdir(), 'gd-store-'))
+    this.path = directory ?? mkdtempSync(path.join(placeOf(definition), 'gd-store-'))
   }
 
   get layerdb(): string {

@@ -258,7 +258,9 @@ for (const { name, definition, skipped, reason } of await candidates()) {
       expect(readdirSync(shelf)).toEqual([])
     })
 
-    it.skipIf(unprivileged)('by a full disk leave a store that works (needs root)', async () => {
+    // A btrfs has no size of three megabytes; the conformance suite fills a larger one.
+    const noSmallDisk = unprivileged || name === 'btrfs'
+    it.skipIf(noSmallDisk)('by a full disk leave a store that works (needs root)', async () => {
       const directory = mkdtempSync(path.join(tmpdir(), 'gd-full-'))
       mount({ source: 'tmpfs', target: directory, type: 'tmpfs', data: 'size=3m' })
       try {
