@@ -17,12 +17,17 @@ export class MountReferences {
     this.#isMounted = isMounted
   }
 
-  /** Takes one reference on `target` and runs `mount` if it is the first. A failed `mount` takes none. */
-  acquire(target: string, mount: () => Promise<void> | void): Promise<void> {
+  /**
+   * Takes one reference on `target` and runs `mount` if it is the first. A failed `mount` takes none.
+   *
+   * @param mount returns false when another process mounted it at the same moment: that one counts as a user too, so
+   *   that the mount is not taken away from it
+   */
+  acquire(target: string, mount: () => Promise<boolean> | Promise<void> | void): Promise<void> {
     return this.#turns.exclusively(target, async () => {
       const count = this.#known(target) + 1
-      if (count === 1) await mount()
-      this.#counts.set(target, count)
+      const others = count === 1 && (await mount()) === false ? 1 : 0
+      this.#counts.set(target, count + others)
     })
   }
 

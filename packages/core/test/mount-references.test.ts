@@ -77,3 +77,15 @@ it('does not let different targets wait for each other', async () => {
   await slow
   expect(references.count('/slow')).toBe(1)
 })
+
+it('counts another process that mounted at the same moment as one user', async () => {
+  const { events, references, acquire, release } = recorder()
+  await references.acquire('/m', async () => false)
+  expect(references.count('/m')).toBe(2)
+  await acquire()
+  await release()
+  await release()
+  expect(events).toEqual([])
+  await release()
+  expect(events).toEqual(['unmount'])
+})

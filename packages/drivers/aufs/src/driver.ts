@@ -88,7 +88,7 @@ export class AufsDriver implements Driver {
     const layer = this.#find(id)
     const paths = layerPaths(this.home, id)
     if (!this.#isStack(layer)) return layerMount(id, paths.diff, isCommitted(paths))
-    await this.#acquire(layer, paths.mount, options)
+    await this.#references.acquire(paths.mount, () => this.#mount(layer, options))
     return layerMount(id, paths.mount, isCommitted(paths), (mounted) => this.put(mounted))
   }
 
@@ -249,17 +249,9 @@ export class AufsDriver implements Driver {
     return this.#engine.nativeDiff.native ? layer : undefined
   }
 
-  async #acquire(layer: StackedLayer, target: string, { mountLabel }: GetOptions): Promise<void> {
+  /** @returns whether this call mounted it */
+  async #mount(layer: StackedLayer, { mountLabel }: GetOptions): Promise<boolean> {
     const label = this.capabilities.mountLabel ? mountLabel : undefined
-    let joined = false
-    await this.#references.acquire(target, async () => {
-      joined = !(await this.#mount(layer, label))
-    })
-    // Another process mounted it at the same moment. It counts as a user, so that this one does not unmount it.
-    if (joined) await this.#references.acquire(target, () => undefined)
-  }
-
-  async #mount(layer: StackedLayer, label: string | undefined): Promise<boolean> {
     try {
       const mount = (): Promise<boolean> => this.#engine.mount(layer, label)
       const { own } = layerPaths(this.home, layer.id)

@@ -106,7 +106,8 @@ export class OverlayDriver implements Driver {
     const form = await readForm(this.home, id)
     const { root, merged, committed } = layerPaths(this.home, id)
     if (form.kind === 'tree') return layerMount(id, root, existsSync(committed))
-    await this.#acquire(id, form.lower, options)
+    const { lower } = form
+    await this.#references.acquire(merged, () => this.#mount(id, lower, options))
     return layerMount(id, merged, false, (mounted) => this.put(mounted))
   }
 
@@ -223,16 +224,6 @@ export class OverlayDriver implements Driver {
   ): Promise<void> {
     const quota = this.#tools.limits.wanted(id, storageOptions, kind)
     await makeLayer({ home: this.home, host: this.#host, id, parent, quota, signal }, this.#tools)
-  }
-
-  async #acquire(id: LayerId, lower: LayerId | undefined, options: GetOptions): Promise<void> {
-    const { merged } = layerPaths(this.home, id)
-    let joined = false
-    await this.#references.acquire(merged, async () => {
-      joined = !(await this.#mount(id, lower, options))
-    })
-    // Another process mounted it at the same moment. It counts as a user, so that this one does not unmount it.
-    if (joined) await this.#references.acquire(merged, () => undefined)
   }
 
   /** @returns whether this call mounted it */

@@ -98,7 +98,7 @@ export class Overlay2Driver implements Driver {
     const record = await readLayer(this.home, id)
     const paths = layerPaths(this.home, id)
     if (!isStack(paths, record)) return layerMount(id, paths.diff, isCommitted(paths))
-    await this.#acquire(id, record, options)
+    await this.#references.acquire(paths.merged, () => this.#mount(id, record, options))
     return layerMount(id, paths.merged, isCommitted(paths), (mounted) => this.put(mounted))
   }
 
@@ -235,19 +235,9 @@ export class Overlay2Driver implements Driver {
     this.#leftovers = !(await reapLayers(this.home, this.#tools))
   }
 
-  async #acquire(id: LayerId, record: LayerRecord, { mountLabel }: GetOptions): Promise<void> {
-    const { merged } = layerPaths(this.home, id)
-    const label = this.capabilities.mountLabel ? mountLabel : undefined
-    let joined = false
-    await this.#references.acquire(merged, async () => {
-      joined = !(await this.#mount(id, record, label))
-    })
-    // Another process mounted it at the same moment. It counts as a user, so that this one does not unmount it.
-    if (joined) await this.#references.acquire(merged, () => undefined)
-  }
-
   /** @returns whether this call mounted it */
-  async #mount(id: LayerId, record: LayerRecord, label: string | undefined): Promise<boolean> {
+  async #mount(id: LayerId, record: LayerRecord, { mountLabel }: GetOptions): Promise<boolean> {
+    const label = this.capabilities.mountLabel ? mountLabel : undefined
     try {
       const mount = (): Promise<boolean> => mountLayer(this.home, id, record, this.#host, label)
       const { directory } = layerPaths(this.home, id)
