@@ -1,10 +1,11 @@
 /** Running one case, and saying what came of it. */
+import { setTimeout } from 'node:timers/promises'
 import type { Capabilities } from '../capabilities.ts'
 import type { ConformanceCase } from './case.ts'
 import { CaseContext } from './context.ts'
 import { isRequired, namesOf, unmet } from './host/requirement.ts'
 import { isCannotRun, type Place } from './lab.ts'
-import { watch } from './leaks.ts'
+import { type Watch, watch } from './leaks.ts'
 import type { Subject } from './subject.ts'
 
 /**
@@ -89,12 +90,25 @@ async function inContext(subject: Subject, one: Attempted, place: Place): Promis
   }
   try {
     await context.close()
-    const leaks = watching.leaks()
+    const leaks = await settledLeaks(watching)
     if (leaks.length > 0) throw new Error(`the case left something behind:\n${leaks.join('\n')}`)
   } catch (error) {
     if (verdict.outcome !== 'failed') verdict = failure(error)
   }
   return { ...verdict, capabilities }
+}
+
+const patience = 2000
+
+/** The kernel lets go of some things a little later, such as the device of a filesystem that others had mounted too. */
+async function settledLeaks(watching: Watch): Promise<readonly string[]> {
+  const start = Date.now()
+  let leaks = watching.leaks()
+  while (leaks.length > 0 && Date.now() - start < patience) {
+    await setTimeout(20)
+    leaks = watching.leaks()
+  }
+  return leaks
 }
 
 function refusal(error: unknown): Verdict {

@@ -16,10 +16,10 @@ export async function examineHost(
 ): Promise<OverlayHost | OverlayRefusal> {
   reapProbes(home, discardOverlayProbe)
   const directory = nearestDirectory(home)
-  if (mountProgram !== undefined) return examineProgram(directory, mountProgram)
+  if (mountProgram !== undefined && mountProgram !== 'none') return examineProgram(directory, mountProgram)
   const host = await examineOverlay(directory)
   // Where nothing can be written, no program helps.
-  if (host.supported || host.code === 'not-writable') return host
+  if (host.supported || host.code === 'not-writable' || mountProgram === 'none') return host
   const other = await examineProgram(directory)
   return other.supported ? other : host
 }

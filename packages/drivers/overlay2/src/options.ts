@@ -3,7 +3,10 @@ import { parseQuotaOptions, type QuotaOptions, quotaOptionNames } from '@graphdr
 
 /** What the host can do is found out, not configured; what its layers may hold is for its users to say. */
 export interface Overlay2Options extends QuotaOptions {
-  /** A program that mounts instead of the kernel, such as fuse-overlayfs; by default only where the kernel cannot. */
+  /**
+   * A program that mounts instead of the kernel, such as fuse-overlayfs; by default that, where the kernel cannot and it is
+   * installed; `none` for never.
+   */
   readonly mountProgram: string | undefined
 }
 
