@@ -16,7 +16,7 @@ import {
 import { buffer } from 'node:stream/consumers'
 import path from 'node:path'
 import type { Driver, LayerId } from '@graphdriver/core'
-import { inChunks, rawTar } from '@graphdriver/core/conformance'
+import { inChunks, rawTar, readTar } from '@graphdriver/core/conformance'
 import { lgetxattr, S, lstatx } from '@graphdriver/sys'
 import { describe, expect, test } from 'vitest'
 import { homeOf, id, makeLayer, missing, openAt, openOn } from './open.ts'
@@ -225,6 +225,15 @@ describe.skipIf(skipped !== undefined)(`aufs on disk (${skipped ?? 'as root'})`,
       expect(allNames(tree)).toEqual(['anew', 'anew/new', 'etc', 'etc/kept'])
       expect(statSync(`${tree}/etc`).mtimeMs).toBe(6000)
     })
+    // What aufs keeps for itself is in no diff.
+    expect((await readTar(driver.diff(id('image'), id('base')))).map(({ name }) => name)).toEqual([
+      'anew/',
+      'anew/.wh..wh..opq',
+      'anew/new',
+      'etc/',
+      'etc/.wh.gone',
+      '.wh.gone',
+    ])
     expect(
       (await driver.changes(id('image'), id('base'))).map(({ path: at, kind }) => `${kind} ${at}`),
     ).toEqual([

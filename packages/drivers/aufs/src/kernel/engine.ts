@@ -6,31 +6,16 @@ import { setTimeout } from 'node:timers/promises'
 import type { OverlayWhiteouts, TreeWorkers } from '@graphdriver/archive'
 import { type CallOptions, GraphDriverError, type LayerId } from '@graphdriver/core'
 import type { StackVolumes } from '@graphdriver/quota'
-import {
-  CommandError,
-  getpagesize,
-  isMountPoint,
-  isSystemError,
-  MNT,
-  mount,
-  readMountTable,
-  run,
-  statfs,
-  SystemError,
-  tryLockDirectory,
-  umount,
-} from '@graphdriver/sys'
+import { getpagesize, isSystemError, SystemError, tryLockDirectory } from '@graphdriver/sys'
 import { maximumBranches } from '../capabilities.ts'
 import type { Engine, Reading, StackedLayer } from '../engine.ts'
 import { changedLayers, commit, Forms, isCommitted, lockForm } from '../form.ts'
 import { layerPaths } from '../layout.ts'
 import { Shades } from '../shade.ts'
-import { branchesOf, isWrittenTo, mountNumber } from './branches.ts'
+import { type AufsCalls, kernelCalls } from './calls.ts'
 import type { KernelHost } from './host.ts'
 import { type Branch, planMount } from './plan.ts'
 
-/** What statfs(2) says of aufs (AUFS_SUPER_MAGIC of linux/aufs_type.h). */
-const magic = 0x61756673n
 const attempts = 5
 const pause = 100
 /** auplink's way to say EINVAL. */
@@ -43,12 +28,15 @@ export class KernelEngine implements Engine {
   readonly status: Engine['status']
   readonly #home: string
   readonly #host: KernelHost
+  readonly #calls: AufsCalls
   readonly #forms: Forms
   readonly #shades: Shades
 
-  constructor(home: string, host: KernelHost, workers: TreeWorkers) {
+  /** @param calls to the kernel; others only in tests */
+  constructor(home: string, host: KernelHost, workers: TreeWorkers, calls: AufsCalls = kernelCalls) {
     this.#home = home
     this.#host = host
+    this.#calls = calls
     this.backing = host.backing
     this.status = [['Dirperm1 Supported', String(host.dirperm1)]]
     this.#forms = new Forms('trusted')
@@ -56,12 +44,7 @@ export class KernelEngine implements Engine {
   }
 
   isMounted(target: string): boolean {
-    try {
-      return BigInt(statfs(target).type) === magic && isMountPoint(target)
-    } catch (error) {
-      if (isSystemError(error, 'ENOENT', 'ENOTDIR', 'ESTALE')) return false
-      throw error
-    }
+    return this.#calls.isMounted(target)
   }
 
   commit(id: LayerId, { signal }: CallOptions): Promise<void> {
@@ -74,7 +57,7 @@ export class KernelEngine implements Engine {
     if (this.isMounted(paths.mount)) return false
     const committed = isCommitted(paths)
     // aufs would let two mounts write to one directory.
-    if (!committed && isWrittenTo(paths.diff)) throw this.#written(id, paths.diff)
+    if (!committed && this.#calls.isWrittenTo(paths.diff)) throw this.#written(id, paths.diff)
     const branches: readonly Branch[] = [
       { path: paths.diff, mode: committed ? 'ro+wh' : 'rw' },
       ...parents.map((parent) => ({ path: layerPaths(this.#home, parent).diff, mode: 'ro+wh' }) as const),
@@ -95,7 +78,7 @@ export class KernelEngine implements Engine {
     await this.#flush(target)
     for (let attempt = 1; ; attempt++) {
       try {
-        umount(target, MNT.DETACH | MNT.NOFOLLOW)
+        this.#calls.unmount(target)
         return
       } catch (error) {
         if (!isSystemError(error, 'EBUSY') || attempt === attempts) throw error
@@ -139,19 +122,17 @@ export class KernelEngine implements Engine {
     const calls = planMount(branches, { pageSize: getpagesize(), dirperm1: this.#host.dirperm1 }, label)
     if (calls === undefined || branches.length > maximumBranches) throw this.#tooMany(id, branches.length)
     try {
-      for (const { flags, data } of calls) mount({ source: 'none', target, type: 'aufs', flags, data })
+      for (const call of calls) this.#calls.mount(target, call)
       this.#verify(target, branches)
     } catch (error) {
-      if (this.isMounted(target)) umount(target, MNT.DETACH | MNT.NOFOLLOW)
+      if (this.isMounted(target)) this.#calls.unmount(target)
       throw error
     }
   }
 
   /** @throws SystemError when aufs mounted something else than it was asked for */
   #verify(target: string, branches: readonly Branch[]): void {
-    const entry = readMountTable().findLast((found) => found.target === target)
-    const number = entry === undefined ? undefined : mountNumber(entry)
-    const found = number === undefined ? [] : branchesOf(number)
+    const found = this.#calls.branchesAt(target)
     const wanted = branches.map(({ path: branch, mode }) => `${branch}=${mode}`)
     if (found.length === wanted.length && wanted.every((branch, at) => branch === found[at])) return
     throw new SystemError(constants.errno.EIO, {
@@ -166,13 +147,8 @@ export class KernelEngine implements Engine {
     const { auplink } = this.#host
     if (auplink === undefined) return
     for (let attempt = 1; attempt <= attempts; attempt++) {
-      try {
-        await run(auplink, [target, 'flush'])
-        return
-      } catch (error) {
-        // Docker goes on without it, too: what is lost is a link, and the unmount must not fail for it.
-        if (!(error instanceof CommandError) || error.exitCode !== notMounted) return
-      }
+      // Docker goes on without it, too: what is lost is a link, and the unmount must not fail for it.
+      if ((await this.#calls.flush(auplink, target)) !== notMounted) return
       await setTimeout(pause)
     }
   }
