@@ -85,6 +85,7 @@ function addLayerCommands(program: Command, perform: Perform): void {
   sub(program, 'mount', 'mount a writable layer, of an image a new one, and leave it mounted; prints where')
     .argument('<image|name>')
     .option('--name <name>', 'of the new writable layer')
+    .addOption(storageOption())
     .action((word: string, flags: MountFlags, command: Command) =>
       perform(command.optsWithGlobals(), async (call) =>
         (await import('./commands/mount.ts')).mount(call, word, flags),
@@ -136,6 +137,7 @@ function addRun(program: Command, perform: Perform): void {
     .argument('<image|file>')
     .argument('[command...]', "instead of the image's own")
     .option('--name <name>', 'of the writable layer, which is kept')
+    .addOption(storageOption())
     .option('--keep', 'keep the writable layer')
     .option('--rm', 'remove the writable layer in any case')
     .addOption(
@@ -215,6 +217,12 @@ function withGlobals(command: Command, group?: string): Command {
   ]
   for (const option of options) command.addOption(group === undefined ? option : option.helpGroup(group))
   return command
+}
+
+/** What a new writable layer is limited to, where the driver can. */
+function storageOption(): Option {
+  const about = 'of the new writable layer, such as size=10G or inodes=100000; may be repeated'
+  return new Option('--storage-opt <key=value>', about).argParser(appendPair)
 }
 
 function append(value: string, before: readonly string[] = []): readonly string[] {

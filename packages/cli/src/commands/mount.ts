@@ -1,4 +1,4 @@
-import { GraphDriverError, type LayerId } from '@graphdriver/core'
+import { type DriverOptions, GraphDriverError, type LayerId } from '@graphdriver/core'
 import { dockerInitLayer } from '@graphdriver/layer-store'
 import { isMountPoint } from '@graphdriver/sys'
 import { openWithImage } from '../image-or-file.ts'
@@ -10,6 +10,7 @@ import { randomName } from '../writable-name.ts'
 
 export interface MountFlags {
   readonly name?: string
+  readonly storageOpt?: DriverOptions
 }
 
 interface Prepared {
@@ -53,7 +54,11 @@ async function prepare(invocation: Invocation, word: string, flags: MountFlags):
     const name = flags.name ?? randomName()
     const id = await session.changing(async ({ layers }) => {
       const { signal } = invocation
-      const layer = await layers.createRWLayer(name, image.chainId, { init: dockerInitLayer, signal })
+      const layer = await layers.createRWLayer(name, image.chainId, {
+        init: dockerInitLayer,
+        storageOptions: flags.storageOpt,
+        signal,
+      })
       return layer.mountId
     })
     return { session, name, id, created: true }

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { GraphDriverError, type LayerId } from '@graphdriver/core'
+import { type DriverOptions, GraphDriverError, type LayerId } from '@graphdriver/core'
 import { type Image, writeBundle } from '@graphdriver/image'
 import { dockerInitLayer } from '@graphdriver/layer-store'
 import { inUserNamespace } from '@graphdriver/sys'
@@ -21,6 +21,7 @@ import { randomName } from '../writable-name.ts'
 
 export interface RunFlags {
   readonly name?: string
+  readonly storageOpt?: DriverOptions
   readonly keep?: boolean
   readonly rm?: boolean
   readonly runtime?: RuntimeName
@@ -69,7 +70,7 @@ async function runImage(run: Run): Promise<number> {
 
 /** A writable layer that goes when it is disposed, or is kept. */
 async function createLayer(
-  { invocation, session, image }: Run,
+  { invocation, session, image, flags }: Run,
   name: string,
   keep: boolean,
 ): Promise<{ readonly id: LayerId } & AsyncDisposable> {
@@ -87,7 +88,11 @@ async function createLayer(
       throw new GraphDriverError('GD_NAME_CONFLICT', message, { name })
     }
     try {
-      const layer = await layers.createRWLayer(name, image.chainId, { init: dockerInitLayer, signal })
+      const layer = await layers.createRWLayer(name, image.chainId, {
+        init: dockerInitLayer,
+        storageOptions: flags.storageOpt,
+        signal,
+      })
       return { id: layer.mountId, claimed }
     } catch (error) {
       await claimed[Symbol.asyncDispose]()
