@@ -1,0 +1,193 @@
+import { mkdirSync } from 'node:fs'
+import { naiveDiff, type TreeWorkers } from '@graphdriver/archive'
+import {
+  type CallOptions,
+  type Capabilities,
+  type Change,
+  type CreateOptions,
+  type DiffDriver,
+  type Driver,
+  type GetOptions,
+  GraphDriverError,
+  type LayerId,
+  layerMount,
+  type Mount,
+  MountReferences,
+  type Quota,
+  type StatusRow,
+  type TarStream,
+  type Usage,
+} from '@graphdriver/core'
+import { hasCapability, isMountPoint, isSystemError, MNT, mount, umount } from '@graphdriver/sys'
+import { childrenOf, isZfsError, propertyOf, zfs } from './command.ts'
+import { discardDataset, hideLayer, makeLayer, reapDatasets, removeMountPoint } from './construction.ts'
+import { datasetOf, layerNotFound, layerOf, mountPoint } from './layout.ts'
+import { changedSize, sizeOf } from './options.ts'
+import { describeDataset } from './description.ts'
+
+export class ZfsDriver implements Driver {
+  readonly name = 'zfs'
+  readonly home: string
+  readonly capabilities: Capabilities = {
+    sharing: 'blocks',
+    diff: { native: false, reason: 'snapshots are compared as trees' },
+    copyUp: 'none',
+    maxDepth: Number.POSITIVE_INFINITY,
+    timestamps: 'nanoseconds',
+    xattrs: 'all',
+    deviceNodes: hasCapability('CAP_MKNOD'),
+    ownership: 'any',
+    quota: 'dataset',
+    inodeQuota: false,
+    mountLabel: false,
+  }
+  readonly #filesystem: string
+  readonly #workers: TreeWorkers
+  readonly #references = new MountReferences(isMountPoint)
+  readonly #diff: DiffDriver
+  /** A layer was hidden and not deleted; the next `remove` tries again. */
+  #leftovers = false
+
+  /**
+   * @param home exists, with `graph/` in it
+   * @param filesystem the dataset in which the layers are
+   * @param workers the driver's own; `cleanup` ends them
+   */
+  constructor(home: string, filesystem: string, workers: TreeWorkers) {
+    this.home = home
+    this.#filesystem = filesystem
+    this.#workers = workers
+    this.#diff = naiveDiff(this, workers)
+  }
+
+  async create(id: LayerId, { parent, signal, storageOptions }: CreateOptions = {}): Promise<void> {
+    const size = sizeOf(id, storageOptions)
+    signal?.throwIfAborted()
+    await makeLayer({ filesystem: this.#filesystem, id, parent, size })
+  }
+
+  createReadWrite(id: LayerId, options?: CreateOptions): Promise<void> {
+    return this.create(id, options)
+  }
+
+  async remove(id: LayerId, options?: CallOptions): Promise<void> {
+    options?.signal?.throwIfAborted()
+    if (this.#leftovers) this.#leftovers = !(await reapDatasets(this.#filesystem))
+    let hidden: string | undefined
+    await this.#references.forget(mountPoint(this.home, id), async () => {
+      hidden = await hideLayer(this.home, this.#filesystem, id)
+    })
+    if (hidden !== undefined && !(await discardDataset(hidden))) this.#leftovers = true
+  }
+
+  async get(id: LayerId, options: GetOptions = {}): Promise<Mount> {
+    options.signal?.throwIfAborted()
+    const target = mountPoint(this.home, id)
+    await this.#references.acquire(target, () => this.#mount(id, target))
+    return layerMount(id, target, false, (mounted) => this.put(mounted))
+  }
+
+  async put(id: LayerId): Promise<void> {
+    const target = mountPoint(this.home, id)
+    await this.#references.release(target, () => {
+      try {
+        umount(target, MNT.DETACH | MNT.NOFOLLOW)
+      } catch (error) {
+        if (!isSystemError(error, 'EINVAL', 'ENOENT')) throw error
+      }
+      removeMountPoint(target)
+    })
+  }
+
+  async exists(id: LayerId): Promise<boolean> {
+    return (await propertyOf(datasetOf(this.#filesystem, id), 'type')) !== undefined
+  }
+
+  async *layers({ signal }: CallOptions = {}): AsyncGenerator<LayerId> {
+    for (const dataset of await childrenOf(this.#filesystem)) {
+      signal?.throwIfAborted()
+      const id = layerOf(this.#filesystem, dataset)
+      if (id !== undefined) yield id
+    }
+  }
+
+  status(): Promise<readonly StatusRow[]> {
+    return describeDataset(this.#filesystem)
+  }
+
+  async metadata(id: LayerId): Promise<Readonly<Record<string, string>>> {
+    await this.#find(id)
+    return { Mountpoint: mountPoint(this.home, id), Dataset: datasetOf(this.#filesystem, id) }
+  }
+
+  async setQuota(id: LayerId, quota: Quota): Promise<void> {
+    const dataset = await this.#find(id)
+    const size = changedSize(id, quota)
+    if (size === undefined) return
+    try {
+      await zfs('set', `quota=${size}`, dataset)
+    } catch (error) {
+      if (!isZfsError(error, 'quota')) throw error
+      const message = `zfs: layer ${id}: size ${size} is less than it has; remove something first`
+      throw new GraphDriverError(
+        'GD_INVALID_OPTION',
+        message,
+        { option: 'size', value: String(size) },
+        { cause: error },
+      )
+    }
+  }
+
+  async usage(id: LayerId): Promise<Usage> {
+    return { bytes: Number(await propertyOf(await this.#find(id), 'used')) }
+  }
+
+  diff(id: LayerId, parent: LayerId | undefined, options?: CallOptions): TarStream {
+    return this.#diff.diff(id, parent, options)
+  }
+
+  changes(id: LayerId, parent: LayerId | undefined, options?: CallOptions): Promise<readonly Change[]> {
+    return this.#diff.changes(id, parent, options)
+  }
+
+  applyDiff(
+    id: LayerId,
+    parent: LayerId | undefined,
+    tar: TarStream,
+    options?: CallOptions,
+  ): Promise<number> {
+    return this.#diff.applyDiff(id, parent, tar, options)
+  }
+
+  diffSize(id: LayerId, parent: LayerId | undefined, options?: CallOptions): Promise<number> {
+    return this.#diff.diffSize(id, parent, options)
+  }
+
+  /** Layers that are mounted stay mounted: they belong to whoever got them, in this process or another. */
+  async cleanup(): Promise<void> {
+    await this.#workers[Symbol.asyncDispose]()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.cleanup()
+  }
+
+  /** @returns the dataset. @throws GD_LAYER_NOT_FOUND */
+  async #find(id: LayerId): Promise<string> {
+    if (await this.exists(id)) return datasetOf(this.#filesystem, id)
+    throw layerNotFound(id)
+  }
+
+  /** By mount(2): no process is started. ZFS itself lets a dataset be mounted once at a place. */
+  async #mount(id: LayerId, target: string): Promise<void> {
+    mkdirSync(target, { recursive: true, mode: 0o755 })
+    try {
+      mount({ source: datasetOf(this.#filesystem, id), target, type: 'zfs' })
+    } catch (error) {
+      removeMountPoint(target)
+      if (isSystemError(error, 'ENOENT', 'EINVAL', 'ENAMETOOLONG') && !(await this.exists(id)))
+        throw layerNotFound(id)
+      throw error
+    }
+  }
+}

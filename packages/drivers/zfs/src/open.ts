@@ -1,0 +1,62 @@
+import { mkdirSync, realpathSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { TreeWorkers } from '@graphdriver/archive'
+import { type Driver, type DriverHost, GraphDriverError } from '@graphdriver/core'
+import { ensureDirectory } from '@graphdriver/sys'
+import { isZfsError, propertyOf, zfs } from './command.ts'
+import { reapDatasets } from './construction.ts'
+import { ZfsDriver } from './driver.ts'
+import { datasetFor, examineHost } from './host.ts'
+import { graphDirectory } from './layout.ts'
+import type { ZfsOptions } from './options.ts'
+
+/** @throws GD_DRIVER_UNSUPPORTED */
+export async function openZfs(place: DriverHost<ZfsOptions>): Promise<Driver> {
+  mkdirSync(path.dirname(path.dirname(place.home)), { recursive: true })
+  const host = examineHost(place.root, place.options)
+  if (!host.supported) {
+    throw new GraphDriverError(
+      'GD_DRIVER_UNSUPPORTED',
+      `zfs cannot serve ${place.home}: ${host.reason}; ${host.hint}`,
+      { driver: 'zfs', reason: host.code, hint: host.hint },
+    )
+  }
+  mkdirSync(path.dirname(place.home), { recursive: true, mode: 0o711 })
+  const root = realpathSync(path.dirname(place.home))
+  const home = path.join(root, path.basename(place.home))
+  const { name, own } = datasetFor(home, host)
+  // Modes are Docker's, and put right where an older version made them wider.
+  ensureDirectory(home, 0o710)
+  if (own) {
+    await ensureDataset(name)
+    writeFileSync(path.join(home, 'dataset'), `${name}\n`, { mode: 0o600 })
+  } else if ((await propertyOf(name, 'type')) === undefined) {
+    throw new GraphDriverError(
+      'GD_DRIVER_UNSUPPORTED',
+      `zfs: there is no dataset ${name}; make it: zfs create ${name}`,
+      {
+        driver: 'zfs',
+        reason: 'no-dataset',
+        hint: `zfs create ${name}`,
+      },
+    )
+  }
+  ensureDirectory(graphDirectory(home), 0o710)
+  const workers = new TreeWorkers()
+  try {
+    await reapDatasets(name)
+    return new ZfsDriver(home, name, workers)
+  } catch (error) {
+    await workers[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+/** Nobody mounts it: only its layers are. */
+async function ensureDataset(name: string): Promise<void> {
+  try {
+    await zfs('create', '-u', '-o', 'mountpoint=none', name)
+  } catch (error) {
+    if (!isZfsError(error, 'exists')) throw error
+  }
+}
