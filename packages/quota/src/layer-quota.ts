@@ -110,6 +110,12 @@ export class LayerQuota {
     }
   }
 
+  /** The same for a layer with a volume: before it is mounted, and while nobody uses its work directory. */
+  makeRoom(directory: string, work: string): void {
+    const volume = this.#options.volumeOf(directory)
+    if (volume.exists()) volume.makeRoom(work)
+  }
+
   isLimited(directory: string): boolean {
     if (this.#options.volumeOf(directory).exists()) return true
     return (this.#projects?.numberOf(this.#options.countedOf(directory)) ?? 0) !== 0

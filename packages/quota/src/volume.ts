@@ -5,7 +5,17 @@
  * alone is the first, and mounts, or was the last, and unmounts. The kernel drops the locks of the dead. What they left
  * mounted does no harm: the next user finds it, and `reapVolumes` unmounts what nobody uses.
  */
-import { closeSync, existsSync, fstatSync, ftruncateSync, mkdirSync, rmdirSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  ftruncateSync,
+  mkdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import path from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { GraphDriverError, type LayerId, type Quota, type Usage } from '@graphdriver/core'
@@ -25,6 +35,7 @@ import {
   readMountTable,
   run,
   statfs,
+  syncfs,
   umount,
 } from '@graphdriver/sys'
 import { growExt4, growLoop } from '@graphdriver/sys/quota'
@@ -36,6 +47,8 @@ const mebibyte = 1024 * 1024
 /** Inodes that ext4 keeps for itself. */
 const ownInodes = 10
 const longestPause = 20
+/** Of blocks and of inodes. */
+const plenty = 64
 
 /** A program that volumes need. */
 export const volumeProgram = 'mkfs.ext4'
@@ -141,6 +154,41 @@ export class Volume {
     this.#unmount()
     ftruncateSync(fd, size)
     await run('resize2fs', ['-f', this.#image])
+  }
+
+  /**
+   * Makes room in a full volume for the directory that overlayfs makes anew when it mounts: without it, the layer would be
+   * mounted read-only, and could not be emptied. What ext4 frees can be used after the next commit, and only what is more
+   * than it keeps for itself, which is a share of the size and so grows with it.
+   *
+   * @param work overlayfs' work directory, which nobody uses
+   */
+  makeRoom(work: string): void {
+    const { blocksAvailable, filesFree } = statfs(this.#target)
+    if (blocksAvailable >= plenty && filesFree >= plenty) return
+    rmSync(path.join(work, 'work'), { recursive: true, force: true })
+    const fd = openat(AT_FDCWD, this.#target, O.RDONLY | O.DIRECTORY)
+    try {
+      syncfs(fd)
+    } finally {
+      closeSync(fd)
+    }
+    this.#lowerReserve()
+  }
+
+  #lowerReserve(): void {
+    const free = Number(statfs(this.#target).blocksFree)
+    for (const device of findLoopDevices(this.#image)) {
+      const file = `/sys/fs/ext4/${path.basename(device)}/reserved_clusters`
+      try {
+        const kept = Number(readFileSync(file, 'utf8'))
+        const wanted = Math.max(0, free - plenty)
+        if (wanted < kept) writeFileSync(file, String(wanted))
+      } catch (error) {
+        // No sysfs here, or one that takes nothing: the mount may be read-only then.
+        if (!isSystemError(error, 'ENOENT', 'EACCES', 'EPERM', 'EROFS')) throw error
+      }
+    }
   }
 
   async usage(): Promise<Usage> {

@@ -49,7 +49,7 @@ export async function openAufs(place: DriverHost<AufsOptions>): Promise<Driver> 
     const engine =
       found.engine === 'kernel'
         ? new KernelEngine(home, found.host, workers)
-        : new OverlayEngine(home, found.host, workers)
+        : new OverlayEngine(home, found.host, tools)
     await reapLayers(home, tools)
     await engine.settle(volumes)
     await reapVolumes(own, (target) => volumeOf(path.dirname(target)))

@@ -1,8 +1,8 @@
 /** Mounts AUFS's layers where the kernel has no aufs, by overlayfs. */
 import path from 'node:path'
-import type { OverlayWhiteouts, TreeWorkers } from '@graphdriver/archive'
+import type { OverlayWhiteouts } from '@graphdriver/archive'
 import { type CallOptions, GraphDriverError, type LayerId } from '@graphdriver/core'
-import type { StackVolumes } from '@graphdriver/quota'
+import type { LayerQuota, StackVolumes } from '@graphdriver/quota'
 import { ensureDirectory, getpagesize, isSystemError, lgetxattr, tryLockDirectory } from '@graphdriver/sys'
 import {
   isStackMounted,
@@ -12,6 +12,7 @@ import {
   type Stack,
   unmountExclusively,
 } from '@graphdriver/sys/overlayfs'
+import type { Tools } from './construction.ts'
 import type { Engine, Reading, StackedLayer } from './engine.ts'
 import { changedLayers, formOf, Forms, isAnyMounted, isCommitted, lockForm } from './form.ts'
 import { type LayerPaths, layerPaths, nothing, readParents } from './layout.ts'
@@ -26,8 +27,10 @@ export class OverlayEngine implements Engine {
   readonly #host: OverlayHost
   readonly #forms: Forms
   readonly #shades: Shades
+  readonly #limits: LayerQuota
 
-  constructor(home: string, host: OverlayHost, workers: TreeWorkers) {
+  constructor(home: string, host: OverlayHost, { workers, limits }: Tools) {
+    this.#limits = limits
     this.#home = home
     this.#host = host
     this.nativeDiff = host.nativeDiff
@@ -139,10 +142,12 @@ export class OverlayEngine implements Engine {
   }
 
   async #mountAt(id: LayerId, stack: Stack): Promise<boolean> {
-    const { mount, work } = layerPaths(this.#home, id)
+    const { own, mount, work } = layerPaths(this.#home, id)
     const { appendsLower } = this.#host
     try {
-      return await mountExclusively({ home: this.#home, target: mount, lock: work, appendsLower }, stack)
+      const prepare = (): void => this.#limits.makeRoom(own, work)
+      const point = { home: this.#home, target: mount, lock: work, appendsLower, prepare }
+      return await mountExclusively(point, stack)
     } catch (error) {
       // What a failed mount removes, AUFS has always.
       ensureDirectory(mount, 0o755)

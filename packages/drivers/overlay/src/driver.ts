@@ -234,7 +234,8 @@ export class OverlayDriver implements Driver {
     const label = this.capabilities.mountLabel ? mountLabel : undefined
     const upper = { diff: path.join(id, 'upper'), work: path.join(id, 'work') }
     try {
-      const point = { home, target: merged, lock: work, appendsLower }
+      const prepare = (): void => this.#tools.limits.makeRoom(directory, work)
+      const point = { home, target: merged, lock: work, appendsLower, prepare }
       const below = lower === undefined ? path.join(id, 'nothing') : path.join(lower, 'root')
       const mount = (): Promise<boolean> => mountExclusively(point, { lower: [below], upper, options, label })
       return await this.#volumes.holding(id, () => this.#tools.limits.mounting(directory, mount))

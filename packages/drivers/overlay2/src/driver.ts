@@ -239,9 +239,10 @@ export class Overlay2Driver implements Driver {
   async #mount(id: LayerId, record: LayerRecord, { mountLabel }: GetOptions): Promise<boolean> {
     const label = this.capabilities.mountLabel ? mountLabel : undefined
     try {
-      const mount = (): Promise<boolean> => mountLayer(this.home, id, record, this.#host, label)
+      const { limits } = this.#tools
+      const mount = (): Promise<boolean> => mountLayer(this.home, id, record, this.#host, limits, label)
       const { directory } = layerPaths(this.home, id)
-      return await this.#volumes.holding(id, () => this.#tools.limits.mounting(directory, mount))
+      return await this.#volumes.holding(id, () => limits.mounting(directory, mount))
     } catch (error) {
       // Removed since its record was read, it is a layer that is not found.
       if (isSystemError(error, 'ENOENT')) await readLayer(this.home, id)

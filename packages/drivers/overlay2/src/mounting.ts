@@ -1,6 +1,7 @@
 /** Showing one layer with everything below it at its `merged/`. */
 import { existsSync } from 'node:fs'
 import { GraphDriverError, type LayerId } from '@graphdriver/core'
+import type { LayerQuota } from '@graphdriver/quota'
 import { getpagesize, isSystemError } from '@graphdriver/sys'
 import {
   maximumDepth,
@@ -23,13 +24,15 @@ export async function mountLayer(
   id: LayerId,
   record: LayerRecord,
   host: OverlayHost,
+  limits: LayerQuota,
   label?: string,
 ): Promise<boolean> {
   const paths = layerPaths(home, id)
   const stack = stackOf(id, record.lower, host, isCommitted(paths), label)
-  const { merged, work } = paths
+  const { directory, merged, work } = paths
   const { appendsLower, program } = host
-  const point = { home, target: merged, lock: work, appendsLower, program }
+  const prepare = (): void => limits.makeRoom(directory, work)
+  const point = { home, target: merged, lock: work, appendsLower, program, prepare }
   try {
     return await mountExclusively(point, stack)
   } catch (error) {

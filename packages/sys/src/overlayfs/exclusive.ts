@@ -11,6 +11,8 @@ import { isStackMounted, type MountPoint, mountStack, removeMountPoint, unmountS
 export interface ExclusiveMountPoint extends MountPoint {
   /** A directory that every process locks (flock(2)) that mounts here: the work directory. It need not be there. */
   readonly lock: string
+  /** What has to be done in the work directory before, while nobody uses it. */
+  readonly prepare?: (() => void) | undefined
 }
 
 /**
@@ -27,6 +29,7 @@ export async function mountExclusively(point: ExclusiveMountPoint, stack: Stack)
     using _ = holdDirectory(lock)
     if (isStackMounted(target)) return false
     makeMountPoint(target)
+    point.prepare?.()
     // Unless a child process has to do it, the mount is made when this returns.
     mounting = mountStack(point, stack)
   }
@@ -48,6 +51,7 @@ async function mountByProgram(point: ExclusiveMountPoint, stack: Stack): Promise
   unmountStack(target)
   makeMountPoint(target)
   try {
+    point.prepare?.()
     await mountStack(point, stack)
     return true
   } catch (error) {
