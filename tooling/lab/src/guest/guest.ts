@@ -109,7 +109,8 @@ export async function runInGuest(request: GuestRequest): Promise<GuestResult> {
     `init=${at('init')}`,
     `job=${at('job')}`,
     `uml_dir=${memory.path}/`,
-    'umid=guest',
+    // Told apart by who started it.
+    `umid=guest-${process.pid}`,
     'con=null',
     'con0=null,fd:3',
     'con1=null,fd:1',
