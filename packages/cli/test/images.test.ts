@@ -171,7 +171,7 @@ test('drivers says of each whether it can serve, and why not', async () => {
   expect(drivers).toContainEqual(
     expect.objectContaining({ name: 'vfs', probe: expect.objectContaining({ supported: true }) }),
   )
-  expect(drivers).toContainEqual(expect.objectContaining({ name: 'zfs', installed: false }))
+  expect(drivers).toContainEqual(expect.objectContaining({ name: 'windows', installed: false }))
 })
 
 test('two loads at a time wait for each other', async () => {
