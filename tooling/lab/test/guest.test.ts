@@ -98,7 +98,7 @@ describe.skipIf(missing !== undefined)(`guests (${missing ?? 'as root'})`, () =>
       import { runInGuest } from ${index}
       await runInGuest({ command: ['sleep', '600'] })`
     const owner = spawn(process.execPath, ['--input-type=module', '--eval', program], { stdio: 'ignore' })
-    await expect.poll(() => guestsOf(owner.pid).length, { timeout: 60_000 }).toBeGreaterThan(0)
+    await expect.poll(() => guestsOf(owner.pid).length, { timeout: 20_000 }).toBeGreaterThan(0)
     owner.kill('SIGKILL')
     await once(owner, 'close')
     await expect.poll(() => guestsOf(owner.pid), { timeout: 10_000 }).toEqual([])

@@ -4,7 +4,7 @@ import { rmdirSync } from 'node:fs'
 import { GraphDriverError, type LayerId } from '@graphdriver/core'
 import { isSystemError, unmountTree } from '@graphdriver/sys'
 import { childrenOf, isZfsError, snapshotsBelow, zfs } from './command.ts'
-import { checkName, datasetOf, layerNotFound, layerOf, mountPoint, removedPrefix } from './layout.ts'
+import { checkName, datasetOf, layerNotFound, mountPoint, removedPrefix } from './layout.ts'
 
 export interface Construction {
   readonly filesystem: string
@@ -115,8 +115,7 @@ export async function reapDatasets(filesystem: string): Promise<boolean> {
   }
   let clean = true
   for (const dataset of await childrenOf(filesystem)) {
-    if (layerOf(filesystem, dataset) !== undefined || !dataset.startsWith(`${filesystem}/${removedPrefix}`))
-      continue
+    if (!dataset.startsWith(`${filesystem}/${removedPrefix}`)) continue
     clean = (await discardDataset(dataset)) && clean
   }
   return clean
