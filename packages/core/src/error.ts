@@ -46,6 +46,15 @@ export interface ErrorDetails {
   readonly GD_MAX_DEPTH: { readonly id: string; readonly depth: number; readonly limit: number }
   /** The filesystem has fewer inodes left than the layer is sure to take; nothing was made. */
   readonly GD_NO_INODES: { readonly id: string; readonly needed: number; readonly free: number }
+  /** A pool that layers share has less room than it is to keep free; nothing was made. In the pool's own blocks. */
+  readonly GD_NO_SPACE: {
+    readonly pool: string
+    readonly of: 'data' | 'metadata'
+    readonly used: number
+    readonly total: number
+  }
+  /** The pool of block devices that the layers are in is not there, not ours, or can no longer be written. */
+  readonly GD_POOL_UNUSABLE: { readonly pool: string; readonly reason: string }
   /** A writable layer of this name exists already. */
   readonly GD_NAME_CONFLICT: { readonly name: string }
   /** No writable layer has this name. */

@@ -20,9 +20,3 @@ export async function readRecordFile(directory: string, name: string): Promise<s
     throw error
   }
 }
-
-/** Makes names that were added to or taken from a directory durable (fsync(2) says why files alone are not enough). */
-export async function syncDirectory(directory: string): Promise<void> {
-  await using handle = await open(directory, 'r')
-  await handle.sync()
-}

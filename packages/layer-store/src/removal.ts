@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { rename, rm } from 'node:fs/promises'
 import type { LayerRecord } from '@graphdriver/core'
-import { isSystemError } from '@graphdriver/sys'
+import { isSystemError, syncDirectory } from '@graphdriver/sys'
 import { layerDirectory, removingSuffix } from './layerdb.ts'
 import type { LayerNode } from './layer-graph.ts'
-import { readRecordFile, syncDirectory } from './record-file.ts'
+import { readRecordFile } from './record-file.ts'
 import type { StoreContext } from './store-context.ts'
 
 /**

@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { chmod, lstat, mkdir, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { LayerId } from '@graphdriver/core'
-import { isSystemError } from '@graphdriver/sys'
+import { isSystemError, syncDirectory } from '@graphdriver/sys'
 import { transactionPrefix } from './layerdb.ts'
-import { readRecordFile, syncDirectory, writeRecordFile } from './record-file.ts'
+import { readRecordFile, writeRecordFile } from './record-file.ts'
 import type { StoreContext } from './store-context.ts'
 
 /** The record files that name driver layers. */

@@ -25,6 +25,8 @@ import {
   CommandError,
   findLoopDevices,
   flock,
+  growExt4,
+  growLoop,
   hasCapability,
   isMountPoint,
   isSystemError,
@@ -38,7 +40,6 @@ import {
   syncfs,
   umount,
 } from '@graphdriver/sys'
-import { growExt4, growLoop } from '@graphdriver/sys/quota'
 
 const filesystem = 'ext4'
 /** ext4's journal alone takes four. */

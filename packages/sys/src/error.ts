@@ -15,6 +15,7 @@ const linuxErrors: Readonly<Record<number, readonly [code: string, text: string]
   15: ['ENOTBLK', 'block device required'],
   35: ['EDEADLK', 'resource deadlock avoided'],
   37: ['ENOLCK', 'no locks available'],
+  61: ['ENODATA', 'no data available'],
   67: ['ENOLINK', 'link has been severed'],
   72: ['EMULTIHOP', 'multihop attempted'],
   74: ['EBADMSG', 'bad message'],

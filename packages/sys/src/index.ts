@@ -1,4 +1,5 @@
 export { O, type OpenFlags } from './abi.ts'
+export { syncDirectory, writeAtomically } from './atomic-file.ts'
 export {
   AT_EMPTY_PATH,
   AT_FDCWD,
@@ -41,6 +42,7 @@ export {
 } from './file.ts'
 export { FILESYSTEM_MAGIC, filesystemName, type FilesystemStatistics, statfs, syncfs } from './filesystem.ts'
 export { cstring, type Path } from './libc.ts'
+export { growExt4, growLoop, growXfs } from './grow.ts'
 export { attachLoop, detachLoop, findLoopDevices, type LoopDevice, type LoopOptions } from './loop.ts'
 export { fchmod, fchmodat, fchown, fchownat, futimens, utimensat } from './metadata.ts'
 export { isMountPoint, mount, type MountRequest, umount, unmountTree } from './mount.ts'

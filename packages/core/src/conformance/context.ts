@@ -13,7 +13,7 @@ import { hostOf } from '../selection.ts'
 import { CannotRun, type Place, type VolumeRequest } from './lab.ts'
 import { perform } from './recipe/perform.ts'
 import type { Recipe } from './recipe/step.ts'
-import type { Subject } from './subject.ts'
+import { optionsAt, type Subject } from './subject.ts'
 import { type ComparisonOptions, compareTrees, type Exception } from './tree/comparison.ts'
 
 /** A layer does not carry its root: after a diff, the root is as the layer was made. */
@@ -160,8 +160,9 @@ export class CaseContext {
   }
 }
 
-async function openDriver({ definition, options }: Subject, root: string): Promise<Driver> {
-  return definition.open(hostOf(definition, { root, options }))
+async function openDriver(subject: Subject, root: string): Promise<Driver> {
+  const { definition } = subject
+  return definition.open(hostOf(definition, { root, options: await optionsAt(subject, root) }))
 }
 
 /** A driver that does not serve here, of which nothing can be said, is told from one that fails to open. */

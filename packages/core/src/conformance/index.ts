@@ -16,6 +16,7 @@ export {
   addToReport,
   byArea,
   mergeReports,
+  parseReport,
   readReport,
   type Report,
   type ReportedCase,

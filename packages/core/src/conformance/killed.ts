@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { CaseContext } from './context.ts'
 import { CannotRun } from './lab.ts'
+import { optionsAt } from './subject.ts'
 import { type Order, type Scenario, victimProgram } from './victim-order.ts'
 
 /** What it had said when it was killed, in order: `step create layer0`, `whole layer0`, … */
@@ -21,10 +22,10 @@ export async function killedAfter(
   scenario: Scenario,
   steps: number,
 ): Promise<Told> {
-  const { module, options } = subject
+  const { module } = subject
   if (module === undefined)
     throw new CannotRun('no module was named that another process could import', ['module'])
-  const order: Order = { module, root, options, scenario }
+  const order: Order = { module, root, options: await optionsAt(subject, root), scenario }
   const child = spawn(process.execPath, [fileURLToPath(victimProgram()), JSON.stringify(order)], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -3,6 +3,7 @@
  * the one below, which makes directories wherever the system's temporary files are.
  */
 import path from 'node:path'
+import type { DriverOptions } from '../definition.ts'
 import { command } from './host/command.ts'
 import { mkdir } from 'node:fs/promises'
 import { temporaryDirectory } from './host/temporary-directory.ts'
@@ -28,6 +29,8 @@ export interface Lab extends AsyncDisposable {
   place(): Promise<Place>
   /** A fresh filesystem, mounted. @throws CannotRun where the lab has none of that kind */
   volume(request: VolumeRequest): Promise<Place>
+  /** What the driver is told beside its options at a data root in one of the places: devices of its own, for one. */
+  optionsAt?(root: string): Promise<DriverOptions>
 }
 
 /** Thrown by what a case asks for, when the host does not have it: the case cannot run here, which is no failure. */

@@ -76,9 +76,14 @@ export function mergeReports(...reports: readonly Report[]): Report {
 
 /** @throws Error for a file that is no report of this format */
 export function readReport(file: string): Report {
-  const report: unknown = JSON.parse(readFileSync(file, 'utf8'), finiteAgain)
+  return parseReport(readFileSync(file, 'utf8'), file)
+}
+
+/** What `reportText` wrote. @throws Error for what is no report of this format */
+export function parseReport(text: string, subject = 'this'): Report {
+  const report: unknown = JSON.parse(text, finiteAgain)
   if (isReport(report)) return report
-  throw new Error(`${file} is no conformance report of format ${reportFormat}`)
+  throw new Error(`${subject} is no conformance report of format ${reportFormat}`)
 }
 
 function isReport(value: unknown): value is Report {

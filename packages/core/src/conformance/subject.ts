@@ -18,6 +18,11 @@ export interface Subject {
   readonly deviations: Readonly<Partial<Record<CaseId, string>>>
 }
 
+/** With what options a subject's driver is opened at a data root. */
+export async function optionsAt({ options, lab }: Subject, root: string): Promise<DriverOptions> {
+  return { ...options, ...(await lab.optionsAt?.(root)) }
+}
+
 /** What a caller of an adapter may say. */
 export interface SubjectOptions {
   /** By default directories in the system's temporary directory. */

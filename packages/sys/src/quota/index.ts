@@ -8,4 +8,3 @@ export {
   setProjectLimits,
 } from './limits.ts'
 export { type ProjectAttributes, projectOf, setProject } from './project.ts'
-export { growExt4, growLoop } from './grow.ts'

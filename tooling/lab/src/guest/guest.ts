@@ -4,8 +4,10 @@
  * memory, so that programs, packages and this repository are there as they are here.
  */
 import { chmod, copyFile, mkdir, open, readFile, writeFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import { setTimeout } from 'node:timers/promises'
+import { tryLockDirectory } from '@graphdriver/sys'
 import { execa } from 'execa'
 import { cached, type CacheRecipe, isCached } from '../cache.ts'
 import { filesystem } from '../filesystem.ts'
@@ -49,6 +51,8 @@ export interface GuestRequest {
   readonly disks?: readonly { readonly sizeMiB: number }[] | undefined
   /** 3072 by default. */
   readonly memoryMiB?: number | undefined
+  /** Hears what the command writes to its standard output as it does. */
+  readonly onOutput?: ((text: string) => void) | undefined
   /** After which it is ended; by default ten minutes. */
   readonly seconds?: number | undefined
   readonly signal?: AbortSignal | undefined
@@ -86,6 +90,7 @@ export function guestSystem(): Promise<string> {
 export async function runInGuest(request: GuestRequest): Promise<GuestResult> {
   const system = await guestSystem()
   await allowMappings()
+  using _ = await takeRoom(request.signal)
   const { memoryMiB = 3072, scratch = standardScratch, disks = [], seconds = 600, signal } = request
   const sizes = [scratch.sizeMiB, ...disks.map(({ sizeMiB }) => sizeMiB)]
   // The guest's memory is a file, and so are its disks.
@@ -118,7 +123,11 @@ export async function runInGuest(request: GuestRequest): Promise<GuestResult> {
     'panic=-1',
     'noreboot',
     'seccomp=auto',
-    'ncpus=2',
+    'ncpus=1',
+    // Waiting out a grace period takes a tenth of a second here, and removing a device is some of them.
+    'rcupdate.rcu_expedited=1',
+    'rcutree.jiffies_till_first_fqs=0',
+    'rcutree.jiffies_till_next_fqs=1',
     ...sizes.map((_, index) => `ubd${index}t=${at(`disk${index}`)}`),
   ]
   // It ends with this process, however that ends; its own processes end with it.
@@ -134,6 +143,7 @@ export async function runInGuest(request: GuestRequest): Promise<GuestResult> {
     reject: false,
     ...(signal === undefined ? {} : { cancelSignal: signal }),
   })
+  if (request.onOutput !== undefined) guest.stdout.setEncoding('utf8').on('data', request.onOutput)
   const ended = await guest
   await endGroup(guest.pid)
   signal?.throwIfAborted()
@@ -143,6 +153,27 @@ export async function runInGuest(request: GuestRequest): Promise<GuestResult> {
     throw new Error(`the guest ${how}: ${await lastWords(at('console'), ended)}`)
   }
   return { exitCode: Number(status), stdout: ended.stdout, stderr: withoutBoot(ended.stderr) }
+}
+
+/**
+ * Guests of all processes together: one waits for much, so there may be some more than processors, but not so many that
+ * what they run takes several times as long as by itself.
+ *
+ * @throws the signal's reason
+ */
+async function takeRoom(signal: AbortSignal | undefined): Promise<Disposable> {
+  const directory = '/run/graphdriver-lab'
+  const rooms = Array.from({ length: availableParallelism() + 1 }, (_, index) =>
+    path.join(directory, `guest-${index}`),
+  )
+  for (const room of rooms) await mkdir(room, { recursive: true })
+  for (;;) {
+    for (const room of rooms) {
+      const taken = tryLockDirectory(room, 'exclusive')
+      if (taken !== undefined) return taken
+    }
+    await setTimeout(200, undefined, { signal })
+  }
 }
 
 /** The processes of a guest that has died end on their own, but not at once. */

@@ -29,12 +29,11 @@ async function stacked(context: CaseContext): Promise<readonly [base: LayerId, t
 /** Every call that a driver has, each awaited, with the name of what was called; at the end no layer is left. */
 async function* everyCall({ id }: CaseContext, driver: Driver): AsyncGenerator<string, void, void> {
   const [base, top, copy] = [id('base'), id('top'), id('copy')]
-  const quota = driver.capabilities.quota === 'device' ? { storageOptions: { size: '16m' } } : {}
   await driver.create(base)
   yield 'create'
   await driver.applyDiff(base, undefined, inChunks(rawTar({ name: 'd/' }, { name: 'd/f', data: 'f' })))
   yield 'applyDiff'
-  await driver.createReadWrite(top, { parent: base, ...quota })
+  await driver.createReadWrite(top, { parent: base })
   yield 'createReadWrite'
   const mount = await driver.get(top)
   yield 'get'
@@ -252,8 +251,10 @@ export const leaks: readonly ConformanceCase[] = casesOf(
     name: 'loop-devices',
     title: 'no loop device stays attached to a file of a layer that is removed',
     async run(context) {
+      // A pool may be in files, for as long as the driver is open.
+      const before = attachedBelow(context.directory)
       await callAll(context)
-      assert.deepEqual(attachedBelow(context.directory), [])
+      assert.deepEqual(attachedBelow(context.directory), before)
     },
   },
   {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { open, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 
 /**
@@ -8,7 +8,7 @@ import path from 'node:path'
  */
 export async function writeAtomically(file: string, content: string | Uint8Array): Promise<void> {
   const directory = path.dirname(file)
-  const temporary = path.join(directory, `.tmp-${path.basename(file)}${randomBytes(8).toString('hex')}`)
+  const temporary = path.join(directory, `.tmp-${randomBytes(8).toString('hex')}`)
   try {
     await using handle = await open(temporary, 'wx', 0o600)
     await handle.writeFile(content)
@@ -19,15 +19,6 @@ export async function writeAtomically(file: string, content: string | Uint8Array
     throw error
   }
   await syncDirectory(directory)
-}
-
-/** Makes a directory and what is missing above it, all of it durable and for the owner alone. */
-export async function makeDirectory(directory: string): Promise<void> {
-  const first = await mkdir(directory, { recursive: true, mode: 0o700 })
-  if (first === undefined) return
-  for (let made = directory; made.startsWith(first); made = path.dirname(made)) {
-    await syncDirectory(path.dirname(made))
-  }
 }
 
 /** Makes names that were added to or taken from a directory durable. */

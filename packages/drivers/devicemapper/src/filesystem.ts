@@ -1,0 +1,135 @@
+/** The filesystems in thin devices. */
+import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { GraphDriverError } from '@graphdriver/core'
+import {
+  findCommand,
+  growExt4,
+  growXfs,
+  isSystemError,
+  kernelVersion,
+  MNT,
+  MS,
+  mount,
+  run,
+  umount,
+} from '@graphdriver/sys'
+import { type FilesystemIdentity, identifyFilesystem } from '@graphdriver/sys/devicemapper'
+import type { DeviceMapperOptions } from './options.ts'
+
+export type FilesystemType = 'ext4' | 'xfs'
+
+/** What base devices get where nobody said: as in Docker xfs, if it can be made and mounted here. */
+export function defaultFilesystem(): FilesystemType {
+  const kernels = /^\s*xfs$/m.test(readFileSync('/proc/filesystems', 'utf8'))
+  return kernels && findCommand('mkfs.xfs') !== undefined ? 'xfs' : 'ext4'
+}
+
+/**
+ * Makes a filesystem. What a pool gives is not cleared (`skip_block_zeroing`), so nothing may be left for later that is
+ * thought to be zero.
+ *
+ * @throws GD_MISSING_PREREQUISITE without the program; CommandError
+ */
+export async function makeFilesystem(
+  type: FilesystemType,
+  device: string,
+  extra: readonly string[],
+): Promise<void> {
+  const program = `mkfs.${type}`
+  if (findCommand(program) === undefined) {
+    const package_ = type === 'ext4' ? 'e2fsprogs' : 'xfsprogs'
+    throw new GraphDriverError(
+      'GD_MISSING_PREREQUISITE',
+      `devicemapper: ${program} is not installed; install it (Debian package ${package_})`,
+      { missing: program },
+    )
+  }
+  await run(program, [...makeOptions[type](), ...extra, device])
+}
+
+const makeOptions: Readonly<Record<FilesystemType, () => readonly string[]>> = {
+  ext4: () => ['-q', '-F', '-E', 'nodiscard,lazy_itable_init=0,lazy_journal_init=0'],
+  // Kernels before 3.16 mount nothing else.
+  xfs: () => {
+    const { major, minor } = kernelVersion()
+    const old = major < 3 || (major === 3 && minor < 16)
+    return ['-q', '-f', '-K', ...(old ? ['-m', 'crc=0,finobt=0'] : [])]
+  },
+}
+
+export interface MountedDevice {
+  readonly node: string
+  readonly target: string
+  readonly mountLabel?: string | undefined
+  /** Its pool takes no writes: not even the journal's. */
+  readonly readOnly?: boolean | undefined
+}
+
+/**
+ * Mounts a device, at a directory that is made for it.
+ *
+ * @throws GD_STORE_CORRUPT for one without a filesystem; then the directory is gone again
+ */
+export function mountDevice(
+  { node, target, mountLabel, readOnly = false }: MountedDevice,
+  { mountOptions, xfsNoSpaceRetries }: DeviceMapperOptions,
+): FilesystemIdentity['type'] {
+  const found = identifyFilesystem(node)
+  if (found === undefined)
+    throw new GraphDriverError(
+      'GD_STORE_CORRUPT',
+      `devicemapper: ${node}, which is to be mounted at ${target}, has no filesystem; remove its layer`,
+      { path: node },
+    )
+  const { type } = found
+  const options = [
+    // Snapshots have the UUID of what they were made from.
+    ...(type === 'xfs' ? ['nouuid'] : []),
+    ...(readOnly ? [noJournal[type]] : []),
+    ...mountOptions,
+    ...(mountLabel === undefined ? [] : [`context="${mountLabel}"`]),
+  ]
+  mkdirSync(target, { recursive: true, mode: 0o755 })
+  try {
+    mount({ source: node, target, type, flags: readOnly ? MS.RDONLY : 0, data: options.join(',') })
+    if (type === 'xfs' && xfsNoSpaceRetries !== undefined) limitRetries(node, xfsNoSpaceRetries)
+    return type
+  } catch (error) {
+    unmountDevice(target)
+    throw error
+  }
+}
+
+const noJournal = { ext4: 'noload', xfs: 'norecovery', btrfs: 'rescue=nologreplay' } as const
+
+/** xfs tries for ever to write its metadata to a pool that is full, unless it is told otherwise. */
+function limitRetries(node: string, retries: number): void {
+  const file = `/sys/fs/xfs/${path.basename(node)}/error/metadata/ENOSPC/max_retries`
+  writeFileSync(file, String(retries))
+}
+
+/** Success when nothing is mounted. The directory goes, too. */
+export function unmountDevice(target: string): void {
+  try {
+    umount(target, MNT.DETACH | MNT.NOFOLLOW)
+  } catch (error) {
+    if (!isSystemError(error, 'EINVAL', 'ENOENT')) throw error
+  }
+  removeMountPoint(target)
+}
+
+/** One that will not go does no harm: the next mount uses it. */
+export function removeMountPoint(target: string): void {
+  try {
+    rmdirSync(target)
+  } catch (error) {
+    if (!isSystemError(error, 'ENOENT', 'ENOTDIR', 'EBUSY', 'ENOTEMPTY')) throw error
+  }
+}
+
+/** Makes a mounted filesystem as large as its device. */
+export function growFilesystem(type: FilesystemIdentity['type'], target: string, bytes: number): void {
+  if (type === 'xfs') growXfs(target, bytes)
+  else growExt4(target, bytes)
+}

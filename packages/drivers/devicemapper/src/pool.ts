@@ -1,0 +1,286 @@
+/** The pool that the devices of layers are in: found, or put together of two files or two devices. */
+import {
+  closeSync,
+  existsSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  statSync,
+} from 'node:fs'
+import path from 'node:path'
+import { GraphDriverError } from '@graphdriver/core'
+import { attachLoop, findLoopDevices, growLoop, isSystemError, type LoopDevice } from '@graphdriver/sys'
+import {
+  activateDevice,
+  blockDeviceSize,
+  deviceNumber,
+  deviceState,
+  deviceStatus,
+  deviceTable,
+  identifyFilesystem,
+  loadTable,
+  removeDevice,
+  resumeDevice,
+  sendMessage,
+  suspendDevice,
+} from '@graphdriver/sys/devicemapper'
+import { loopDirectory, poolName } from './layout.ts'
+import { ensureLvmPool } from './lvm.ts'
+import { type DeviceMapperOptions, defaultLoopDataSize, defaultLoopMetadataSize } from './options.ts'
+import {
+  blockSectorsOf,
+  newPoolTarget,
+  parsePoolStatus,
+  parsePoolTable,
+  type PoolStatus,
+} from './thin-pool.ts'
+
+/** What a pool is made of. */
+export type PoolSource =
+  | { readonly kind: 'given'; readonly name: string }
+  | { readonly kind: 'devices' | 'files'; readonly data: string; readonly metadata: string }
+
+/** May make one by LVM. @throws as `ensureLvmPool` */
+export async function poolSource(home: string, options: DeviceMapperOptions): Promise<PoolSource> {
+  const { thinPool, dataDevice: data, metadataDevice: metadata, directLvm } = options
+  const name = thinPool ?? (data === undefined ? await ensureLvmPool(home, directLvm) : undefined)
+  if (name !== undefined) return { kind: 'given', name }
+  if (data !== undefined && metadata !== undefined) return { kind: 'devices', data, metadata }
+  const directory = loopDirectory(home)
+  return { kind: 'files', data: path.join(directory, 'data'), metadata: path.join(directory, 'metadata') }
+}
+
+const sector = 512
+const failed = 'it has failed; see what the kernel says (dmesg), and check its devices'
+
+export class Pool {
+  readonly name: string
+  readonly source: PoolSource
+  readonly #options: DeviceMapperOptions
+
+  constructor(prefix: string, source: PoolSource, options: DeviceMapperOptions) {
+    this.name = source.kind === 'given' ? source.name : poolName(prefix)
+    this.source = source
+    this.#options = options
+  }
+
+  /**
+   * Puts the pool together, unless it is there, and says how it is.
+   *
+   * @throws GD_POOL_UNUSABLE
+   */
+  ensure(): PoolStatus {
+    let targets = deviceStatus(this.name)
+    if (targets === undefined || targets.length === 0) {
+      this.#start()
+      targets = deviceStatus(this.name)
+    }
+    const status = parsePoolStatus(this.name, targets ?? [])
+    if (status.mode === 'failed') throw this.#unusable('failed', failed)
+    return status
+  }
+
+  /**
+   * The same for who wants to change something in it.
+   *
+   * @throws GD_POOL_UNUSABLE, GD_NO_SPACE when its metadata are full
+   */
+  ensureWritable(): PoolStatus {
+    const status = this.ensure()
+    if (status.mode !== 'read-only') return status
+    if (status.needsCheck)
+      throw this.#unusable(
+        'needs-check',
+        'its metadata have to be checked: unmount its layers, remove it (dmsetup remove), and run thin_check --clear-needs-check-flag, or thin_repair, on its metadata device',
+      )
+    throw this.noSpace('metadata', status)
+  }
+
+  /** `MAJOR:MINOR`. */
+  get number(): string {
+    const state = deviceState(this.name)
+    if (state === undefined) throw this.#unusable('missing', 'it is gone')
+    return deviceNumber(state)
+  }
+
+  /**
+   * Tells the pool something.
+   *
+   * @throws SystemError, as it answers; GD_POOL_UNUSABLE, GD_NO_SPACE where that is why it does not do it
+   */
+  tell(...words: readonly (string | number)[]): void {
+    try {
+      sendMessage(this.name, words.join(' '))
+    } catch (error) {
+      if (isSystemError(error, 'ENOSPC')) throw this.noSpace('metadata', this.ensure())
+      if (isSystemError(error, 'EOPNOTSUPP')) this.ensureWritable()
+      if (isSystemError(error, 'EIO')) throw this.#unusable('failed', `${failed}: ${error.message}`, error)
+      throw error
+    }
+  }
+
+  /** Bytes of one of its blocks. */
+  blockSize(): number {
+    return parsePoolTable(this.name, deviceTable(this.name) ?? []).blockSectors * sector
+  }
+
+  /** Takes it down, if it is ours and nothing in it is used. @returns whether it is gone */
+  stop(): boolean {
+    if (this.source.kind === 'given') return false
+    try {
+      removeDevice(this.name)
+      return true
+    } catch (error) {
+      if (isSystemError(error, 'EBUSY')) return false
+      throw error
+    }
+  }
+
+  /** Takes what its files or devices have got in addition. */
+  grow(): void {
+    const { source } = this
+    if (source.kind === 'given') return
+    if (source.kind === 'files') {
+      for (const [file, wanted] of this.#wantedSizes(source)) {
+        if (wanted === undefined || statSync(file).size >= wanted) continue
+        setSize(file, wanted)
+        for (const device of findLoopDevices(file)) growLoop(device)
+      }
+    }
+    const { length, ...table } = parsePoolTable(this.name, deviceTable(this.name) ?? [])
+    const sectors = Number(readFileSync(`/sys/dev/block/${table.dataDevice}/size`, 'utf8'))
+    if (sectors < length) return
+    // Its metadata are looked at when it goes on.
+    loadTable(this.name, [newPoolTarget(sectors, table.metadataDevice, table.dataDevice, table.blockSectors)])
+    suspendDevice(this.name)
+    resumeDevice(this.name)
+  }
+
+  noSpace(of: 'data' | 'metadata', status: PoolStatus): GraphDriverError<'GD_NO_SPACE'> {
+    const { used, total } = status[of]
+    const more = {
+      given: 'extend it',
+      devices: 'make its devices larger',
+      files: of === 'data' ? 'raise dm.loopdatasize' : 'raise dm.loopmetadatasize',
+    }[this.source.kind]
+    return new GraphDriverError(
+      'GD_NO_SPACE',
+      `devicemapper: pool ${this.name} has ${total - used} of ${total} blocks of ${of} left, and is to keep ` +
+        `${this.reserve(of, status)} free (dm.min_free_space): remove layers, or ${more}`,
+      { pool: this.name, of, used, total },
+    )
+  }
+
+  /** Blocks that are to stay free. */
+  reserve(of: 'data' | 'metadata', status: PoolStatus): number {
+    const percent = this.#options.minFreeSpace
+    return percent === 0 ? 0 : Math.max(1, Math.floor((status[of].total * percent) / 100))
+  }
+
+  /** @throws GD_NO_SPACE */
+  demandRoom(status: PoolStatus): void {
+    for (const of of ['data', 'metadata'] as const) {
+      const { used, total } = status[of]
+      if (total - used < this.reserve(of, status)) throw this.noSpace(of, status)
+    }
+  }
+
+  #start(): void {
+    const { source } = this
+    if (source.kind === 'given') {
+      const remedy = `activate it (lvchange -ay, or dmsetup create), or name another with dm.thinpooldev`
+      throw this.#unusable('missing', `it is not there; ${remedy}`)
+    }
+    if (source.kind === 'files') this.#makeFiles(source)
+    // One without a table is what a process left that died.
+    removeDevice(this.name)
+    try {
+      this.#assemble(source)
+    } catch (error) {
+      if (!isSystemError(error)) throw error
+      const why = `it cannot be put together of ${source.data} and ${source.metadata}: ${error.message}`
+      throw this.#unusable('devices', `${why}; see that both are there and can be read`, error)
+    }
+  }
+
+  #assemble(source: FileSource): void {
+    using data = blockDevice(source, 'data')
+    using metadata = blockDevice(source, 'metadata')
+    const known = blockSectorsOf(metadata.path, headOf(metadata.path))
+    if (known === 0) this.#demandEmpty(data.path)
+    const blockSectors = known === 0 ? this.#options.blockSize / sector : known
+    const sectors = blockDeviceSize(data.path) / sector
+    activateDevice(this.name, [newPoolTarget(sectors, metadata.path, data.path, blockSectors)])
+  }
+
+  #makeFiles(source: FileSource): void {
+    mkdirSync(path.dirname(source.data), { recursive: true, mode: 0o700 })
+    const defaults = { data: defaultLoopDataSize, metadata: defaultLoopMetadataSize }
+    for (const [file, wanted, of] of this.#wantedSizes(source))
+      if (!existsSync(file) || statSync(file).size === 0) setSize(file, wanted ?? defaults[of])
+  }
+
+  #wantedSizes(
+    source: FileSource,
+  ): readonly (readonly [file: string, size: number | undefined, of: 'data' | 'metadata'])[] {
+    const { loopDataSize, loopMetadataSize } = this.#options
+    return [
+      [source.data, loopDataSize, 'data'],
+      [source.metadata, loopMetadataSize, 'metadata'],
+    ]
+  }
+
+  #demandEmpty(device: string): void {
+    const found = identifyFilesystem(device)
+    if (found !== undefined)
+      throw this.#unusable(
+        'foreign',
+        `${device} holds an ${found.type}; if nobody needs it: wipefs -a ${device}`,
+      )
+  }
+
+  #unusable(reason: string, why: string, cause?: unknown): GraphDriverError<'GD_POOL_UNUSABLE'> {
+    return new GraphDriverError(
+      'GD_POOL_UNUSABLE',
+      `devicemapper: pool ${this.name}: ${why}`,
+      { pool: this.name, reason },
+      { cause },
+    )
+  }
+}
+
+type FileSource = Extract<PoolSource, { readonly data: string }>
+
+/** Sparse, so that it takes what is in it. */
+function setSize(file: string, bytes: number): void {
+  const fd = openSync(file, 'a', 0o600)
+  try {
+    ftruncateSync(fd, bytes)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** A file is a loop device's, which goes with the pool: two on one file would not know of each other's writes. */
+function blockDevice(
+  { kind, ...files }: FileSource,
+  of: 'data' | 'metadata',
+): Pick<LoopDevice, 'path'> & Disposable {
+  const file = files[of]
+  const [attached] = kind === 'files' ? findLoopDevices(file) : [file]
+  if (attached !== undefined) return { path: attached, [Symbol.dispose]: () => undefined }
+  return attachLoop(file, { autoclear: true })
+}
+
+function headOf(device: string): Buffer {
+  const head = Buffer.alloc(4096)
+  const fd = openSync(device, 'r')
+  try {
+    readSync(fd, head, 0, head.length, 0)
+    return head
+  } finally {
+    closeSync(fd)
+  }
+}
