@@ -6,4 +6,5 @@ export default library(
   'src/devicemapper/index.ts',
   'src/overlayfs/index.ts',
   'src/quota/index.ts',
+  'src/zfs/index.ts',
 )

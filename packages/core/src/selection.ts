@@ -8,7 +8,7 @@ import type { DriverDefinition, DriverOptions, Probe } from './definition.ts'
 import { type DiscoveryOptions, loadDriver } from './discovery.ts'
 import { GraphDriverError, isGraphDriverError } from './error.ts'
 
-/** Best first: Docker's order of today, then what it has since dropped. */
+/** Best first: Docker's order of today, then what it has since dropped; last what takes more than a directory. */
 export const driverPriority: readonly string[] = [
   'overlay2',
   'fuse-overlayfs',
@@ -16,9 +16,10 @@ export const driverPriority: readonly string[] = [
   'zfs',
   'aufs',
   'overlay',
-  'devicemapper',
   'windows',
   'vfs',
+  // A pool in files, where none is given, is nothing to be chosen for somebody.
+  'devicemapper',
 ]
 
 export interface SelectionOptions extends DiscoveryOptions {

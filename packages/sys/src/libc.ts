@@ -85,6 +85,7 @@ interface Libc extends Calls {
   /** ioctl(2) with an argument that is a number, not an address. */
   readonly ioctlNumber: (...args: Arguments<'dnn'>) => number
   readonly errno: () => number
+  readonly address: (buffer: Buffer) => bigint | number
 }
 
 let loaded: Libc | undefined
@@ -121,6 +122,7 @@ function load(caller: string): Libc {
   for (const [name, shape] of Object.entries(shapes)) calls[name] = bind(numbers[name as SystemCall], shape)
   calls['ioctlNumber'] = bind(numbers.ioctl, 'dnn')
   calls['errno'] = koffi.errno
+  calls['address'] = koffi.address
   return calls as unknown as Libc
 }
 
@@ -189,6 +191,14 @@ function shown(path: Path | undefined): string | undefined {
   return typeof path === 'object' && path.at(-1) === 0
     ? path.toString('utf8', 0, path.length - 1)
     : path?.toString()
+}
+
+/**
+ * Where the bytes of a buffer are, for a record that is to say so. The caller sees to it that the buffer lives until the
+ * record has been used.
+ */
+export function address(buffer: Buffer): bigint {
+  return BigInt(libc('address').address(buffer))
 }
 
 /** `errno` of the call just made on this thread, positive. */

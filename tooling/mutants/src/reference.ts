@@ -51,6 +51,8 @@ import {
   ensureDirectory,
   existingAncestors,
   findLoopDevices,
+  growExt4,
+  growLoop,
   hasCapability,
   inUserNamespace,
   isMountPoint,
@@ -69,7 +71,6 @@ import {
   umount,
   unmountTree,
 } from '@graphdriver/sys'
-import { growExt4, growLoop } from '@graphdriver/sys/quota'
 
 export const referenceDepth = 40
 

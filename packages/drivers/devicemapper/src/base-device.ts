@@ -46,7 +46,7 @@ async function make(devices: DeviceSet): Promise<void> {
   const { home, options } = devices
   const type = options.filesystem ?? defaultFilesystem()
   const record = await devices.create(base, options.baseSize ?? defaultBaseSize)
-  const node = devices.activate(base, record)
+  const node = devices.active.activate(base, record)
   try {
     await makeFilesystem(type, node, options.mkfsArguments)
     const uuid = identifyFilesystem(node)?.uuid ?? ''
@@ -57,7 +57,7 @@ async function make(devices: DeviceSet): Promise<void> {
     })
     await writeDevice(home, base, { ...record, initialized: true })
   } catch (error) {
-    await devices.deactivate(base)
+    await devices.active.deactivate(base)
     throw error
   }
 }
@@ -78,7 +78,7 @@ function demandFreshPool(devices: DeviceSet): void {
 async function verify(devices: DeviceSet, record: DeviceRecord): Promise<void> {
   const { home, pool } = devices
   const known = readDeviceSet(home)
-  const found = identifyFilesystem(devices.activate(base, record))
+  const found = identifyFilesystem(devices.active.activate(base, record))
   const uuid = found?.uuid ?? 'none'
   if (known.BaseDeviceUUID !== '' && known.BaseDeviceUUID.toLowerCase() !== uuid)
     throw new GraphDriverError(
@@ -102,7 +102,7 @@ async function growTo(devices: DeviceSet, record: DeviceRecord): Promise<void> {
     )
   const grown = await devices.resize(base, record, baseSize)
   const target = path.join(mountsDirectory(devices.home), 'base:growing')
-  const type = mountDevice({ node: devices.activate(base, grown), target }, devices.options)
+  const type = mountDevice({ node: devices.active.activate(base, grown), target }, devices.options)
   try {
     growFilesystem(type, target, baseSize)
   } finally {

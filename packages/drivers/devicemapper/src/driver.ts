@@ -146,7 +146,7 @@ export class DeviceMapperDriver implements Driver {
     return {
       DeviceId: String(device),
       DeviceSize: String(size),
-      DeviceName: this.#devices.deviceName(recordOf(id)),
+      DeviceName: this.#devices.active.nameOf(recordOf(id)),
     }
   }
 

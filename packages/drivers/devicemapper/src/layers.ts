@@ -62,7 +62,7 @@ async function growLayer(devices: DeviceSet, id: LayerId, record: DeviceRecord):
   const mounted = isMountPoint(target)
   const type = mounted
     ? undefined
-    : mountDevice({ node: devices.activate(recordOf(id), record), target }, devices.options)
+    : mountDevice({ node: devices.active.activate(recordOf(id), record), target }, devices.options)
   try {
     growFilesystem(type ?? typeAt(target), target, record.size)
   } finally {
@@ -84,7 +84,7 @@ export async function mountLayer(devices: DeviceSet, id: LayerId, mountLabel?: s
   if (isMountPoint(target)) return false
   const readOnly = devices.pool.ensure().mode === 'read-only'
   try {
-    const node = devices.activate(recordOf(id), record)
+    const node = devices.active.activate(recordOf(id), record)
     mountDevice({ node, target, mountLabel, readOnly }, devices.options)
     if (!readOnly) furnish(id, target)
     return true
@@ -108,7 +108,7 @@ function furnish(id: LayerId, target: string): void {
 /** Success when it is not mounted. */
 export async function unmountLayer(devices: DeviceSet, id: LayerId): Promise<void> {
   unmountDevice(mountPoint(devices.home, id))
-  await devices.deactivate(recordOf(id))
+  await devices.active.deactivate(recordOf(id))
 }
 
 /** Success when there is none. @returns false when it is gone from sight, and somebody has it open */

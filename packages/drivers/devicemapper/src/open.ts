@@ -9,7 +9,8 @@ import { DeviceMapperDriver } from './driver.ts'
 import { type DeviceMapperHost, discardProbe, examineHost, loopWarning } from './host.ts'
 import { devicePrefix, metadataDirectory, mountsDirectory } from './layout.ts'
 import type { DeviceMapperOptions } from './options.ts'
-import { Pool, poolSource } from './pool.ts'
+import { Pool } from './pool.ts'
+import { poolSource } from './pool-source.ts'
 import { reapTemporaryRecords } from './record.ts'
 
 /** @throws GD_DRIVER_UNSUPPORTED, GD_POOL_UNUSABLE, GD_NO_SPACE, GD_INVALID_OPTION, GD_STORE_CORRUPT */
@@ -46,7 +47,6 @@ async function start(devices: DeviceSet): Promise<boolean> {
     reapTemporaryRecords(home)
     // One that takes no changes any more can still be read.
     if (pool.ensure().mode === 'read-only') return true
-    await devices.settled()
     const clean = await devices.reap()
     await ensureBaseDevice(devices)
     return clean

@@ -1,17 +1,7 @@
 /** The pool that the devices of layers are in: found, or put together of two files or two devices. */
-import {
-  closeSync,
-  existsSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  readSync,
-  statSync,
-} from 'node:fs'
-import path from 'node:path'
+import { readFileSync } from 'node:fs'
 import { GraphDriverError } from '@graphdriver/core'
-import { attachLoop, findLoopDevices, growLoop, isSystemError, type LoopDevice } from '@graphdriver/sys'
+import { isSystemError } from '@graphdriver/sys'
 import {
   activateDevice,
   blockDeviceSize,
@@ -26,9 +16,9 @@ import {
   sendMessage,
   suspendDevice,
 } from '@graphdriver/sys/devicemapper'
-import { loopDirectory, poolName } from './layout.ts'
-import { ensureLvmPool } from './lvm.ts'
-import { type DeviceMapperOptions, defaultLoopDataSize, defaultLoopMetadataSize } from './options.ts'
+import { poolName } from './layout.ts'
+import type { DeviceMapperOptions } from './options.ts'
+import { blockDevice, growFiles, headOf, makeFiles, type OwnSource, type PoolSource } from './pool-source.ts'
 import {
   blockSectorsOf,
   newPoolTarget,
@@ -36,21 +26,6 @@ import {
   parsePoolTable,
   type PoolStatus,
 } from './thin-pool.ts'
-
-/** What a pool is made of. */
-export type PoolSource =
-  | { readonly kind: 'given'; readonly name: string }
-  | { readonly kind: 'devices' | 'files'; readonly data: string; readonly metadata: string }
-
-/** May make one by LVM. @throws as `ensureLvmPool` */
-export async function poolSource(home: string, options: DeviceMapperOptions): Promise<PoolSource> {
-  const { thinPool, dataDevice: data, metadataDevice: metadata, directLvm } = options
-  const name = thinPool ?? (data === undefined ? await ensureLvmPool(home, directLvm) : undefined)
-  if (name !== undefined) return { kind: 'given', name }
-  if (data !== undefined && metadata !== undefined) return { kind: 'devices', data, metadata }
-  const directory = loopDirectory(home)
-  return { kind: 'files', data: path.join(directory, 'data'), metadata: path.join(directory, 'metadata') }
-}
 
 const sector = 512
 const failed = 'it has failed; see what the kernel says (dmesg), and check its devices'
@@ -142,13 +117,7 @@ export class Pool {
   grow(): void {
     const { source } = this
     if (source.kind === 'given') return
-    if (source.kind === 'files') {
-      for (const [file, wanted] of this.#wantedSizes(source)) {
-        if (wanted === undefined || statSync(file).size >= wanted) continue
-        setSize(file, wanted)
-        for (const device of findLoopDevices(file)) growLoop(device)
-      }
-    }
+    if (source.kind === 'files') growFiles(source, this.#options)
     const { length, ...table } = parsePoolTable(this.name, deviceTable(this.name) ?? [])
     const sectors = Number(readFileSync(`/sys/dev/block/${table.dataDevice}/size`, 'utf8'))
     if (sectors < length) return
@@ -193,7 +162,7 @@ export class Pool {
       const remedy = `activate it (lvchange -ay, or dmsetup create), or name another with dm.thinpooldev`
       throw this.#unusable('missing', `it is not there; ${remedy}`)
     }
-    if (source.kind === 'files') this.#makeFiles(source)
+    if (source.kind === 'files') makeFiles(source, this.#options)
     // One without a table is what a process left that died.
     removeDevice(this.name)
     try {
@@ -205,7 +174,7 @@ export class Pool {
     }
   }
 
-  #assemble(source: FileSource): void {
+  #assemble(source: OwnSource): void {
     using data = blockDevice(source, 'data')
     using metadata = blockDevice(source, 'metadata')
     const known = blockSectorsOf(metadata.path, headOf(metadata.path))
@@ -213,23 +182,6 @@ export class Pool {
     const blockSectors = known === 0 ? this.#options.blockSize / sector : known
     const sectors = blockDeviceSize(data.path) / sector
     activateDevice(this.name, [newPoolTarget(sectors, metadata.path, data.path, blockSectors)])
-  }
-
-  #makeFiles(source: FileSource): void {
-    mkdirSync(path.dirname(source.data), { recursive: true, mode: 0o700 })
-    const defaults = { data: defaultLoopDataSize, metadata: defaultLoopMetadataSize }
-    for (const [file, wanted, of] of this.#wantedSizes(source))
-      if (!existsSync(file) || statSync(file).size === 0) setSize(file, wanted ?? defaults[of])
-  }
-
-  #wantedSizes(
-    source: FileSource,
-  ): readonly (readonly [file: string, size: number | undefined, of: 'data' | 'metadata'])[] {
-    const { loopDataSize, loopMetadataSize } = this.#options
-    return [
-      [source.data, loopDataSize, 'data'],
-      [source.metadata, loopMetadataSize, 'metadata'],
-    ]
   }
 
   #demandEmpty(device: string): void {
@@ -248,39 +200,5 @@ export class Pool {
       { pool: this.name, reason },
       { cause },
     )
-  }
-}
-
-type FileSource = Extract<PoolSource, { readonly data: string }>
-
-/** Sparse, so that it takes what is in it. */
-function setSize(file: string, bytes: number): void {
-  const fd = openSync(file, 'a', 0o600)
-  try {
-    ftruncateSync(fd, bytes)
-  } finally {
-    closeSync(fd)
-  }
-}
-
-/** A file is a loop device's, which goes with the pool: two on one file would not know of each other's writes. */
-function blockDevice(
-  { kind, ...files }: FileSource,
-  of: 'data' | 'metadata',
-): Pick<LoopDevice, 'path'> & Disposable {
-  const file = files[of]
-  const [attached] = kind === 'files' ? findLoopDevices(file) : [file]
-  if (attached !== undefined) return { path: attached, [Symbol.dispose]: () => undefined }
-  return attachLoop(file, { autoclear: true })
-}
-
-function headOf(device: string): Buffer {
-  const head = Buffer.alloc(4096)
-  const fd = openSync(device, 'r')
-  try {
-    readSync(fd, head, 0, head.length, 0)
-    return head
-  } finally {
-    closeSync(fd)
   }
 }

@@ -77,6 +77,14 @@ export function recordNames(home: string): readonly RecordName[] {
   return readdirSync(metadataDirectory(home)).filter((file) => isRecordName(file))
 }
 
+/** All devices with their records. */
+export function allDevices(home: string): readonly (readonly [name: RecordName, record: DeviceRecord])[] {
+  return recordNames(home).flatMap((name) => {
+    const record = readDevice(home, name)
+    return record === undefined ? [] : [[name, record] as const]
+  })
+}
+
 export function readDeviceSet(home: string): DeviceSetRecord {
   const fields = readRecord(home, deviceSetFile)?.fields ?? {}
   const text = (name: string): string => (typeof fields[name] === 'string' ? fields[name] : '')

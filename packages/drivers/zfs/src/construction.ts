@@ -1,10 +1,22 @@
-/** Making and deleting layers: each is one command of ZFS, which is done or not. */
+/** Making and deleting layers: each is one transaction of ZFS, which is done or not. */
 import { randomBytes } from 'node:crypto'
 import { rmdirSync } from 'node:fs'
 import { GraphDriverError, type LayerId } from '@graphdriver/core'
 import { isSystemError, unmountTree } from '@graphdriver/sys'
-import { childrenOf, isZfsError, snapshotsBelow, zfs } from './command.ts'
+import {
+  cloneSnapshot,
+  createDataset,
+  createSnapshot,
+  datasetsIn,
+  destroyDataset,
+  destroySnapshots,
+  readProperties,
+  renameDataset,
+  snapshotsOf,
+  type ZfsProperties,
+} from '@graphdriver/sys/zfs'
 import { checkName, datasetOf, layerNotFound, mountPoint, removedPrefix } from './layout.ts'
+import { inPool } from './pool.ts'
 
 export interface Construction {
   readonly filesystem: string
@@ -14,54 +26,50 @@ export interface Construction {
   readonly size: number | undefined
 }
 
-/** @throws GD_LAYER_NOT_FOUND (the parent), GD_LAYER_EXISTS, GD_INVALID_ID */
-export async function makeLayer({ filesystem, id, parent, size }: Construction): Promise<void> {
+/** @throws GD_LAYER_NOT_FOUND (the parent), GD_LAYER_EXISTS, GD_INVALID_ID, GD_NO_SPACE, GD_POOL_UNUSABLE */
+export function makeLayer({ filesystem, id, parent, size }: Construction): void {
   checkName(filesystem, id)
   const dataset = datasetOf(filesystem, id)
-  // Otherwise ZFS would mount it, wherever its parent is mounted.
-  const properties = ['-o', 'mountpoint=legacy', ...(size === undefined ? [] : ['-o', `quota=${size}`])]
-  try {
-    if (parent === undefined) await zfs('create', ...properties, dataset)
-    else await clone(filesystem, parent, properties, dataset)
-  } catch (error) {
-    if (isZfsError(error, 'exists')) throw alreadyThere(id)
-    throw error
+  const properties: ZfsProperties = {
+    // Otherwise ZFS would mount it, wherever its parent is mounted.
+    mountpoint: 'legacy',
+    ...(size === undefined ? {} : { quota: BigInt(size) }),
   }
+  inPool(filesystem, () => {
+    try {
+      if (parent === undefined) createDataset(dataset, properties)
+      else clone(filesystem, parent, properties, dataset)
+    } catch (error) {
+      if (isSystemError(error, 'EEXIST')) throw alreadyThere(id)
+      throw error
+    }
+  })
 }
 
-async function clone(
-  filesystem: string,
-  parent: LayerId,
-  properties: readonly string[],
-  dataset: string,
-): Promise<void> {
+function clone(filesystem: string, parent: LayerId, properties: ZfsProperties, dataset: string): void {
   const snapshot = `${datasetOf(filesystem, parent)}@${ownSnapshot()}`
   try {
-    await zfs('snapshot', snapshot)
+    createSnapshot(snapshot)
   } catch (error) {
-    if (isZfsError(error, 'missing', 'name')) throw layerNotFound(parent)
+    if (isSystemError(error, 'ENOENT', 'EINVAL', 'ENAMETOOLONG')) throw layerNotFound(parent)
     throw error
   }
   try {
-    await zfs('clone', ...properties, snapshot, dataset)
+    cloneSnapshot(snapshot, dataset, properties)
   } finally {
-    await letGo(snapshot)
+    letGo(snapshot)
   }
 }
 
 const snapshotPrefix = 'graphdriver-'
 
-function ownSnapshot(): string {
+export function ownSnapshot(): string {
   return `${snapshotPrefix}${randomBytes(8).toString('hex')}`
 }
 
 /** From now on the snapshot goes with the last of its clones; at once when it has none. */
-async function letGo(snapshot: string): Promise<void> {
-  try {
-    await zfs('destroy', '-d', snapshot)
-  } catch (error) {
-    if (!isZfsError(error, 'missing')) throw error
-  }
+export function letGo(snapshot: string): void {
+  destroySnapshots([snapshot], { defer: true })
 }
 
 function alreadyThere(id: LayerId): GraphDriverError<'GD_LAYER_EXISTS'> {
@@ -69,16 +77,16 @@ function alreadyThere(id: LayerId): GraphDriverError<'GD_LAYER_EXISTS'> {
 }
 
 /** Unmounts a layer and takes it out of sight at once. @returns the dataset that is left, if anything */
-export async function hideLayer(home: string, filesystem: string, id: LayerId): Promise<string | undefined> {
+export function hideLayer(home: string, filesystem: string, id: LayerId): string | undefined {
   const target = mountPoint(home, id)
   unmountTree(target)
   removeMountPoint(target)
   const removed = `${filesystem}/${removedPrefix}${randomBytes(8).toString('hex')}`
   try {
-    await zfs('rename', datasetOf(filesystem, id), removed)
+    inPool(filesystem, () => renameDataset(datasetOf(filesystem, id), removed))
     return removed
   } catch (error) {
-    if (isZfsError(error, 'missing', 'name')) return undefined
+    if (isSystemError(error, 'ENOENT', 'EINVAL', 'ENAMETOOLONG')) return undefined
     throw error
   }
 }
@@ -97,26 +105,27 @@ export function removeMountPoint(target: string): void {
  *
  * @returns false while somebody has a file of it open, or its snapshots have clones: then it stays for later
  */
-export async function discardDataset(dataset: string): Promise<boolean> {
+export function discardDataset(dataset: string): boolean {
   try {
-    await zfs('destroy', '-r', dataset)
+    inPool(dataset, () => {
+      destroySnapshots(snapshotsOf(dataset))
+      destroyDataset(dataset)
+    })
     return true
   } catch (error) {
-    if (isZfsError(error, 'missing')) return true
-    if (isZfsError(error, 'busy', 'dependents')) return false
+    if (isSystemError(error, 'ENOENT')) return true
+    if (isSystemError(error, 'EBUSY', 'EEXIST')) return false
     throw error
   }
 }
 
 /** Finishes what processes left that died: deletions, and snapshots for children. @returns whether nothing is left */
-export async function reapDatasets(filesystem: string): Promise<boolean> {
-  for (const { name, clones } of await snapshotsBelow(filesystem)) {
-    if (clones.length === 0 && isForChild(name)) await letGo(name)
-  }
+export function reapDatasets(filesystem: string): boolean {
   let clean = true
-  for (const dataset of await childrenOf(filesystem)) {
-    if (!dataset.startsWith(`${filesystem}/${removedPrefix}`)) continue
-    clean = (await discardDataset(dataset)) && clean
+  for (const dataset of datasetsIn(filesystem)) {
+    for (const snapshot of snapshotsOf(dataset))
+      if (isForChild(snapshot) && isUnused(snapshot)) letGo(snapshot)
+    if (dataset.startsWith(`${filesystem}/${removedPrefix}`)) clean = discardDataset(dataset) && clean
   }
   return clean
 }
@@ -124,4 +133,9 @@ export async function reapDatasets(filesystem: string): Promise<boolean> {
 /** Ours, or Docker's, who calls them by a number. */
 function isForChild(snapshot: string): boolean {
   return /@(?:graphdriver-[0-9a-f]{16}|\d{1,9})$/.test(snapshot)
+}
+
+function isUnused(snapshot: string): boolean {
+  const clones = readProperties(snapshot)?.get('clones')
+  return !Array.isArray(clones) || clones.length === 0
 }

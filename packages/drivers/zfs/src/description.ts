@@ -1,25 +1,42 @@
 /** What is told of the pool and the dataset, with Docker's words. */
-import { run } from '@graphdriver/sys'
 import type { StatusRow } from '@graphdriver/core'
-import { parseTable, zfs } from './command.ts'
+import { datasetsIn, readProperties } from '@graphdriver/sys/zfs'
+import { holdersOf } from './holders.ts'
+import { removedPrefix } from './layout.ts'
+import { poolHealth, poolOf } from './pool.ts'
 
-/** The rows of `docker info`. */
+/** The rows of `docker info`, and what cannot be deleted yet, with who is in the way. */
 export async function describeDataset(filesystem: string): Promise<readonly StatusRow[]> {
-  const pool = filesystem.split('/')[0] ?? filesystem
-  const [[health = '']] = [
-    parseTable((await run('zpool', ['list', '-H', '-o', 'health', pool])).stdout)[0] ?? [],
-  ]
-  const properties = 'used,available,quota,compression'
-  const lines = await zfs('get', '-Hp', '-o', 'property,value', properties, filesystem)
-  const values = new Map(lines.map(([name = '', value = '']) => [name, value]))
-  const quota = values.get('quota')
+  const properties = readProperties(filesystem)
+  const text = (name: string): string => {
+    const value = properties?.get(name)
+    return value === undefined ? '' : String(value)
+  }
+  const quota = text('quota')
   return [
-    ['Zpool', pool],
-    ['Zpool Health', health],
+    ['Zpool', poolOf(filesystem)],
+    ['Zpool Health', (await poolHealth(filesystem)) ?? 'not available'],
     ['Parent Dataset', filesystem],
-    ['Space Used By Parent', values.get('used') ?? ''],
-    ['Space Available', values.get('available') ?? ''],
-    ['Parent Quota', quota === undefined || quota === '0' ? 'no' : quota],
-    ['Compression', values.get('compression') ?? ''],
+    ['Space Used By Parent', text('used')],
+    ['Space Available', text('available')],
+    ['Parent Quota', quota === '' || quota === '0' ? 'no' : quota],
+    ['Compression', compressionOf(properties?.get('compression'))],
+    ...datasetsIn(filesystem)
+      .filter((dataset) => dataset.startsWith(`${filesystem}/${removedPrefix}`))
+      .map((dataset): StatusRow => [
+        'Removed, in use',
+        `${dataset}: ${holdersOf(dataset).join(', ') || 'an open file'}`,
+      ]),
   ]
+}
+
+/** What a property is not set to is not told: then it is the default. */
+function compressionOf(value: unknown): string {
+  if (typeof value !== 'bigint') return 'on'
+  const number = Number(value)
+  if (number >= 5 && number <= 13) return `gzip-${number - 4}`
+  return (
+    { 0: 'inherit', 1: 'on', 2: 'off', 3: 'lzjb', 4: 'empty', 14: 'zle', 15: 'lz4', 16: 'zstd' }[number] ??
+    String(value)
+  )
 }

@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs'
-import { naiveDiff, type TreeWorkers } from '@graphdriver/archive'
+import { type CompareOptions, naiveDiff, type TreeWorkers } from '@graphdriver/archive'
 import {
   type CallOptions,
   type Capabilities,
@@ -9,6 +9,7 @@ import {
   type Driver,
   type GetOptions,
   GraphDriverError,
+  isGraphDriverError,
   type LayerId,
   layerMount,
   type Mount,
@@ -19,18 +20,24 @@ import {
   type Usage,
 } from '@graphdriver/core'
 import { hasCapability, isMountPoint, isSystemError, MNT, mount, umount } from '@graphdriver/sys'
-import { childrenOf, isZfsError, propertyOf, zfs } from './command.ts'
+import { datasetsIn, readProperties, setProperties } from '@graphdriver/sys/zfs'
 import { discardDataset, hideLayer, makeLayer, reapDatasets, removeMountPoint } from './construction.ts'
 import { datasetOf, layerNotFound, layerOf, mountPoint } from './layout.ts'
 import { changedSize, sizeOf } from './options.ts'
 import { describeDataset } from './description.ts'
+import { touchedSince } from './difference.ts'
+import { inPool } from './pool.ts'
+
+interface Comparison extends AsyncDisposable {
+  readonly trees: readonly [tree: string, base: string | undefined, options: CompareOptions]
+}
 
 export class ZfsDriver implements Driver {
   readonly name = 'zfs'
   readonly home: string
   readonly capabilities: Capabilities = {
     sharing: 'blocks',
-    diff: { native: false, reason: 'snapshots are compared as trees' },
+    diff: { native: true },
     copyUp: 'none',
     maxDepth: Number.POSITIVE_INFINITY,
     timestamps: 'nanoseconds',
@@ -63,7 +70,7 @@ export class ZfsDriver implements Driver {
   async create(id: LayerId, { parent, signal, storageOptions }: CreateOptions = {}): Promise<void> {
     const size = sizeOf(id, storageOptions)
     signal?.throwIfAborted()
-    await makeLayer({ filesystem: this.#filesystem, id, parent, size })
+    makeLayer({ filesystem: this.#filesystem, id, parent, size })
   }
 
   createReadWrite(id: LayerId, options?: CreateOptions): Promise<void> {
@@ -72,12 +79,12 @@ export class ZfsDriver implements Driver {
 
   async remove(id: LayerId, options?: CallOptions): Promise<void> {
     options?.signal?.throwIfAborted()
-    if (this.#leftovers) this.#leftovers = !(await reapDatasets(this.#filesystem))
+    if (this.#leftovers) this.#leftovers = !reapDatasets(this.#filesystem)
     let hidden: string | undefined
     await this.#references.forget(mountPoint(this.home, id), async () => {
-      hidden = await hideLayer(this.home, this.#filesystem, id)
+      hidden = hideLayer(this.home, this.#filesystem, id)
     })
-    if (hidden !== undefined && !(await discardDataset(hidden))) this.#leftovers = true
+    if (hidden !== undefined && !discardDataset(hidden)) this.#leftovers = true
   }
 
   async get(id: LayerId, options: GetOptions = {}): Promise<Mount> {
@@ -100,11 +107,11 @@ export class ZfsDriver implements Driver {
   }
 
   async exists(id: LayerId): Promise<boolean> {
-    return (await propertyOf(datasetOf(this.#filesystem, id), 'type')) !== undefined
+    return this.#exists(id)
   }
 
   async *layers({ signal }: CallOptions = {}): AsyncGenerator<LayerId> {
-    for (const dataset of await childrenOf(this.#filesystem)) {
+    for (const dataset of datasetsIn(this.#filesystem)) {
       signal?.throwIfAborted()
       const id = layerOf(this.#filesystem, dataset)
       if (id !== undefined) yield id
@@ -116,18 +123,18 @@ export class ZfsDriver implements Driver {
   }
 
   async metadata(id: LayerId): Promise<Readonly<Record<string, string>>> {
-    await this.#find(id)
+    this.#find(id)
     return { Mountpoint: mountPoint(this.home, id), Dataset: datasetOf(this.#filesystem, id) }
   }
 
   async setQuota(id: LayerId, quota: Quota): Promise<void> {
-    const dataset = await this.#find(id)
+    const dataset = this.#find(id)
     const size = changedSize(id, quota)
     if (size === undefined) return
     try {
-      await zfs('set', `quota=${size}`, dataset)
+      inPool(dataset, () => setProperties(dataset, { quota: BigInt(size) }))
     } catch (error) {
-      if (!isZfsError(error, 'quota')) throw error
+      if (!isGraphDriverError(error, 'GD_NO_SPACE')) throw error
       const message = `zfs: layer ${id}: size ${size} is less than it has; remove something first`
       throw new GraphDriverError(
         'GD_INVALID_OPTION',
@@ -139,15 +146,21 @@ export class ZfsDriver implements Driver {
   }
 
   async usage(id: LayerId): Promise<Usage> {
-    return { bytes: Number(await propertyOf(await this.#find(id), 'used')) }
+    return { bytes: Number(readProperties(this.#find(id))?.get('used') ?? 0) }
   }
 
-  diff(id: LayerId, parent: LayerId | undefined, options?: CallOptions): TarStream {
-    return this.#diff.diff(id, parent, options)
+  async *diff(id: LayerId, parent: LayerId | undefined, options: CallOptions = {}): TarStream {
+    await using compared = await this.#compare(id, parent, options)
+    yield* this.#workers.diff(...compared.trees)
   }
 
-  changes(id: LayerId, parent: LayerId | undefined, options?: CallOptions): Promise<readonly Change[]> {
-    return this.#diff.changes(id, parent, options)
+  async changes(
+    id: LayerId,
+    parent: LayerId | undefined,
+    options: CallOptions = {},
+  ): Promise<readonly Change[]> {
+    await using compared = await this.#compare(id, parent, options)
+    return await this.#workers.changes(...compared.trees)
   }
 
   applyDiff(
@@ -159,8 +172,10 @@ export class ZfsDriver implements Driver {
     return this.#diff.applyDiff(id, parent, tar, options)
   }
 
-  diffSize(id: LayerId, parent: LayerId | undefined, options?: CallOptions): Promise<number> {
-    return this.#diff.diffSize(id, parent, options)
+  async diffSize(id: LayerId, parent: LayerId | undefined, options: CallOptions = {}): Promise<number> {
+    await using compared = await this.#compare(id, parent, options)
+    const changes = await this.#workers.changes(...compared.trees)
+    return await this.#workers.changesSize(compared.trees[0], changes, options)
   }
 
   /** Layers that are mounted stay mounted: they belong to whoever got them, in this process or another. */
@@ -172,20 +187,50 @@ export class ZfsDriver implements Driver {
     return this.cleanup()
   }
 
+  /** What two layers are compared by: their trees, mounted meanwhile, and where these may differ. */
+  async #compare(id: LayerId, parent: LayerId | undefined, { signal }: CallOptions): Promise<Comparison> {
+    const layer = await this.get(id, { signal })
+    let base: Mount | undefined
+    const release = async (): Promise<void> => {
+      await base?.[Symbol.asyncDispose]()
+      await layer[Symbol.asyncDispose]()
+    }
+    try {
+      if (parent !== undefined) base = await this.get(parent, { signal })
+      const touched =
+        parent === undefined || base === undefined
+          ? undefined
+          : touchedSince(
+              { dataset: datasetOf(this.#filesystem, id), tree: layer.path },
+              { dataset: datasetOf(this.#filesystem, parent), tree: base.path },
+              this.home,
+            )
+      return { trees: [layer.path, base?.path, { signal, touched }], [Symbol.asyncDispose]: release }
+    } catch (error) {
+      await release()
+      throw error
+    }
+  }
+
+  #exists(id: LayerId): boolean {
+    return readProperties(datasetOf(this.#filesystem, id)) !== undefined
+  }
+
   /** @returns the dataset. @throws GD_LAYER_NOT_FOUND */
-  async #find(id: LayerId): Promise<string> {
-    if (await this.exists(id)) return datasetOf(this.#filesystem, id)
+  #find(id: LayerId): string {
+    if (this.#exists(id)) return datasetOf(this.#filesystem, id)
     throw layerNotFound(id)
   }
 
   /** By mount(2): no process is started. ZFS itself lets a dataset be mounted once at a place. */
   async #mount(id: LayerId, target: string): Promise<void> {
-    mkdirSync(target, { recursive: true, mode: 0o755 })
+    // On the pool, too, where the data root is; a full one has no room for it.
+    inPool(this.#filesystem, () => mkdirSync(target, { recursive: true, mode: 0o755 }))
     try {
       mount({ source: datasetOf(this.#filesystem, id), target, type: 'zfs' })
     } catch (error) {
       removeMountPoint(target)
-      if (isSystemError(error, 'ENOENT', 'EINVAL', 'ENAMETOOLONG') && !(await this.exists(id)))
+      if (isSystemError(error, 'ENOENT', 'EINVAL', 'ENAMETOOLONG') && !this.#exists(id))
         throw layerNotFound(id)
       throw error
     }

@@ -5,7 +5,6 @@ import {
   existingAncestors,
   FILESYSTEM_MAGIC,
   filesystemName,
-  findCommand,
   hasCapability,
   inUserNamespace,
   readMountTable,
@@ -23,7 +22,7 @@ export interface ZfsHost {
 
 export interface ZfsRefusal {
   readonly supported: false
-  readonly code: 'not-permitted' | 'no-program' | 'no-device' | 'not-zfs'
+  readonly code: 'not-permitted' | 'no-device' | 'not-zfs'
   readonly reason: string
   readonly hint: string
 }
@@ -34,8 +33,6 @@ const device = '/dev/zfs'
 export function examineHost(root: string, { fsname }: ZfsOptions): ZfsHost | ZfsRefusal {
   if (inUserNamespace() || !hasCapability('CAP_SYS_ADMIN'))
     return refuse('not-permitted', 'making and mounting datasets is root’s', 'run as root')
-  if (findCommand('zfs') === undefined)
-    return refuse('no-program', 'zfs is not installed', 'install it (Debian package zfsutils-linux)')
   try {
     accessSync(device, constants.R_OK | constants.W_OK)
   } catch {

@@ -11,7 +11,7 @@
  *   dataset                      ours: the name of <fs>, where it is not the one that Docker would take
  * ```
  *
- * A layer is made by one command and deleted by one, so there is never half of one.
+ * A layer is made by one transaction and deleted by one, so there is never half of one.
  */
 import path from 'node:path'
 import { asLayerId, GraphDriverError, type LayerId } from '@graphdriver/core'

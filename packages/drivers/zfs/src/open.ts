@@ -2,12 +2,13 @@ import { mkdirSync, realpathSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { TreeWorkers } from '@graphdriver/archive'
 import { type Driver, type DriverHost, GraphDriverError } from '@graphdriver/core'
-import { ensureDirectory } from '@graphdriver/sys'
-import { isZfsError, propertyOf, zfs } from './command.ts'
+import { ensureDirectory, isSystemError } from '@graphdriver/sys'
+import { createDataset, readProperties } from '@graphdriver/sys/zfs'
 import { reapDatasets } from './construction.ts'
 import { ZfsDriver } from './driver.ts'
 import { datasetFor, examineHost } from './host.ts'
 import { graphDirectory } from './layout.ts'
+import { inPool } from './pool.ts'
 import type { ZfsOptions } from './options.ts'
 
 /** @throws GD_DRIVER_UNSUPPORTED */
@@ -28,9 +29,9 @@ export async function openZfs(place: DriverHost<ZfsOptions>): Promise<Driver> {
   // Modes are Docker's, and put right where an older version made them wider.
   ensureDirectory(home, 0o710)
   if (own) {
-    await ensureDataset(name)
+    ensureDataset(name)
     writeFileSync(path.join(home, 'dataset'), `${name}\n`, { mode: 0o600 })
-  } else if ((await propertyOf(name, 'type')) === undefined) {
+  } else if (readProperties(name) === undefined) {
     throw new GraphDriverError(
       'GD_DRIVER_UNSUPPORTED',
       `zfs: there is no dataset ${name}; make it: zfs create ${name}`,
@@ -44,7 +45,7 @@ export async function openZfs(place: DriverHost<ZfsOptions>): Promise<Driver> {
   ensureDirectory(graphDirectory(home), 0o710)
   const workers = new TreeWorkers()
   try {
-    await reapDatasets(name)
+    reapDatasets(name)
     return new ZfsDriver(home, name, workers)
   } catch (error) {
     await workers[Symbol.asyncDispose]()
@@ -53,10 +54,10 @@ export async function openZfs(place: DriverHost<ZfsOptions>): Promise<Driver> {
 }
 
 /** Nobody mounts it: only its layers are. */
-async function ensureDataset(name: string): Promise<void> {
+function ensureDataset(name: string): void {
   try {
-    await zfs('create', '-u', '-o', 'mountpoint=none', name)
+    inPool(name, () => createDataset(name, { mountpoint: 'none' }))
   } catch (error) {
-    if (!isZfsError(error, 'exists')) throw error
+    if (!isSystemError(error, 'EEXIST')) throw error
   }
 }

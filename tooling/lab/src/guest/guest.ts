@@ -123,7 +123,6 @@ export async function runInGuest(request: GuestRequest): Promise<GuestResult> {
     'panic=-1',
     'noreboot',
     'seccomp=auto',
-    'ncpus=1',
     // Waiting out a grace period takes a tenth of a second here, and removing a device is some of them.
     'rcupdate.rcu_expedited=1',
     'rcutree.jiffies_till_first_fqs=0',

@@ -1,0 +1,15 @@
+export {
+  cloneSnapshot,
+  createDataset,
+  createSnapshot,
+  datasetsIn,
+  destroyDataset,
+  destroySnapshots,
+  readProperties,
+  renameDataset,
+  setProperties,
+  snapshotsOf,
+  type ZfsProperties,
+  type ZfsProperty,
+} from './dataset.ts'
+export { changedObjects, pathOfObject } from './difference.ts'
