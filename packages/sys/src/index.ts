@@ -85,7 +85,7 @@ export {
   lremovexattr,
   lsetxattr,
 } from './xattr.ts'
-export { nearestDirectory, reapProbes } from './probe-place.ts'
+export { discardDirectory, nearestDirectory, reapProbes, whyUnwritable } from './probe-place.ts'
 export {
   abandonedScratch,
   makeScratch,

@@ -1,10 +1,30 @@
 /** Where a driver tries out a filesystem on which its home may not be yet. */
+import { rmSync } from 'node:fs'
 import { existingAncestors } from './directory.ts'
-import { abandonedScratch } from './scratch.ts'
+import { isSystemError } from './error.ts'
+import { abandonedScratch, makeScratch } from './scratch.ts'
 
 /** The home, or what is there of the way to it: the filesystem on which it would be made. */
 export function nearestDirectory(home: string): string {
   return existingAncestors(home)[0] ?? '/'
+}
+
+/** Tries to write where a home is, or would be made. Leaves nothing behind. @returns why it cannot be */
+export function whyUnwritable(home: string): string | undefined {
+  const directory = nearestDirectory(home)
+  try {
+    using scratch = makeScratch(directory, 'probe', 0o700)
+    discardDirectory(scratch.path)
+    return undefined
+  } catch (error) {
+    if (!isSystemError(error)) throw error
+    return `${directory} cannot be written: ${error.message}`
+  }
+}
+
+/** For `reapProbes`, where a probe has made nothing but files. */
+export function discardDirectory(directory: string): void {
+  rmSync(directory, { recursive: true, force: true })
 }
 
 /**

@@ -1,13 +1,6 @@
 /** What devicemapper needs of a host. */
-import { existsSync, rmSync } from 'node:fs'
-import {
-  findCommand,
-  hasCapability,
-  inUserNamespace,
-  isSystemError,
-  makeScratch,
-  nearestDirectory,
-} from '@graphdriver/sys'
+import { existsSync } from 'node:fs'
+import { findCommand, hasCapability, inUserNamespace, isSystemError, whyUnwritable } from '@graphdriver/sys'
 import { deviceMapperVersion, hasTarget } from '@graphdriver/sys/devicemapper'
 import { defaultFilesystem } from './filesystem.ts'
 import type { DeviceMapperOptions } from './options.ts'
@@ -63,25 +56,14 @@ export function examineHost(
         'give a pool (dm.thinpooldev, dm.directlvm_device), or insist: dm.loop=force',
       )
   }
-  const directory = nearestDirectory(home)
-  try {
-    using scratch = makeScratch(directory, 'probe', 0o700)
-    discardProbe(scratch.path)
-  } catch (error) {
-    if (!isSystemError(error)) throw error
-    const reason = `${directory} cannot be written: ${error.message}`
-    return refuse('not-writable', reason, 'choose another data root')
-  }
+  const unwritable = whyUnwritable(home)
+  if (unwritable !== undefined) return refuse('not-writable', unwritable, 'choose another data root')
   const [major, minor] = version
   return {
     supported: true,
     version: version.join('.'),
     deferredRemoval: major > 4 || (major === 4 && minor >= 27),
   }
-}
-
-export function discardProbe(directory: string): void {
-  rmSync(directory, { recursive: true, force: true })
 }
 
 export const loopWarning =

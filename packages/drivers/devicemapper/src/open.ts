@@ -2,11 +2,11 @@ import { mkdirSync, realpathSync } from 'node:fs'
 import path from 'node:path'
 import { TreeWorkers } from '@graphdriver/archive'
 import { type Driver, type DriverHost, GraphDriverError } from '@graphdriver/core'
-import { ensureDirectory, reapProbes } from '@graphdriver/sys'
+import { discardDirectory, ensureDirectory, reapProbes } from '@graphdriver/sys'
 import { ensureBaseDevice } from './base-device.ts'
 import { DeviceSet } from './device-set.ts'
 import { DeviceMapperDriver } from './driver.ts'
-import { type DeviceMapperHost, discardProbe, examineHost, loopWarning } from './host.ts'
+import { type DeviceMapperHost, examineHost, loopWarning } from './host.ts'
 import { devicePrefix, metadataDirectory, mountsDirectory } from './layout.ts'
 import type { DeviceMapperOptions } from './options.ts'
 import { Pool } from './pool.ts'
@@ -15,7 +15,7 @@ import { reapTemporaryRecords } from './record.ts'
 
 /** @throws GD_DRIVER_UNSUPPORTED, GD_POOL_UNUSABLE, GD_NO_SPACE, GD_INVALID_OPTION, GD_STORE_CORRUPT */
 export async function openDeviceMapper(place: DriverHost<DeviceMapperOptions>): Promise<Driver> {
-  reapProbes(place.home, discardProbe)
+  reapProbes(place.home, discardDirectory)
   const host = examineHost(place.home, place.options)
   if (!host.supported) {
     throw new GraphDriverError(

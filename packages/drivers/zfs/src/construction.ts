@@ -1,6 +1,5 @@
 /** Making and deleting layers: each is one transaction of ZFS, which is done or not. */
 import { randomBytes } from 'node:crypto'
-import { rmdirSync } from 'node:fs'
 import { GraphDriverError, type LayerId } from '@graphdriver/core'
 import { isSystemError, unmountTree } from '@graphdriver/sys'
 import {
@@ -16,9 +15,11 @@ import {
   type ZfsProperties,
 } from '@graphdriver/sys/zfs'
 import { checkName, datasetOf, layerNotFound, mountPoint, removedPrefix } from './layout.ts'
+import { makeMountPoint, removeMountPoint } from './mount-point.ts'
 import { inPool } from './pool.ts'
 
 export interface Construction {
+  readonly home: string
   readonly filesystem: string
   readonly id: LayerId
   readonly parent: LayerId | undefined
@@ -27,7 +28,7 @@ export interface Construction {
 }
 
 /** @throws GD_LAYER_NOT_FOUND (the parent), GD_LAYER_EXISTS, GD_INVALID_ID, GD_NO_SPACE, GD_POOL_UNUSABLE */
-export function makeLayer({ filesystem, id, parent, size }: Construction): void {
+export function makeLayer({ home, filesystem, id, parent, size }: Construction): void {
   checkName(filesystem, id)
   const dataset = datasetOf(filesystem, id)
   const properties: ZfsProperties = {
@@ -39,6 +40,7 @@ export function makeLayer({ filesystem, id, parent, size }: Construction): void 
     try {
       if (parent === undefined) createDataset(dataset, properties)
       else clone(filesystem, parent, properties, dataset)
+      makeMountPoint(mountPoint(home, id))
     } catch (error) {
       if (isSystemError(error, 'EEXIST')) throw alreadyThere(id)
       throw error
@@ -88,15 +90,6 @@ export function hideLayer(home: string, filesystem: string, id: LayerId): string
   } catch (error) {
     if (isSystemError(error, 'ENOENT', 'EINVAL', 'ENAMETOOLONG')) return undefined
     throw error
-  }
-}
-
-/** A mount point that will not go does no harm: the next mount uses it. Removing it ends copies of the mount elsewhere. */
-export function removeMountPoint(target: string): void {
-  try {
-    rmdirSync(target)
-  } catch (error) {
-    if (!isSystemError(error, 'ENOENT', 'ENOTDIR', 'EBUSY', 'ENOTEMPTY')) throw error
   }
 }
 

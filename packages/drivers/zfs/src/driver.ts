@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { setTimeout } from 'node:timers/promises'
 import { type CompareOptions, naiveDiff, type TreeWorkers } from '@graphdriver/archive'
 import {
   type CallOptions,
@@ -21,11 +21,12 @@ import {
 } from '@graphdriver/core'
 import { hasCapability, isMountPoint, isSystemError, MNT, mount, umount } from '@graphdriver/sys'
 import { datasetsIn, readProperties, setProperties } from '@graphdriver/sys/zfs'
-import { discardDataset, hideLayer, makeLayer, reapDatasets, removeMountPoint } from './construction.ts'
+import { discardDataset, hideLayer, makeLayer, reapDatasets } from './construction.ts'
 import { datasetOf, layerNotFound, layerOf, mountPoint } from './layout.ts'
 import { changedSize, sizeOf } from './options.ts'
 import { describeDataset } from './description.ts'
 import { touchedSince } from './difference.ts'
+import { makeMountPoint, removeMountPoint, renewMountPoint } from './mount-point.ts'
 import { inPool } from './pool.ts'
 
 interface Comparison extends AsyncDisposable {
@@ -70,7 +71,7 @@ export class ZfsDriver implements Driver {
   async create(id: LayerId, { parent, signal, storageOptions }: CreateOptions = {}): Promise<void> {
     const size = sizeOf(id, storageOptions)
     signal?.throwIfAborted()
-    makeLayer({ filesystem: this.#filesystem, id, parent, size })
+    makeLayer({ home: this.home, filesystem: this.#filesystem, id, parent, size })
   }
 
   createReadWrite(id: LayerId, options?: CreateOptions): Promise<void> {
@@ -102,7 +103,7 @@ export class ZfsDriver implements Driver {
       } catch (error) {
         if (!isSystemError(error, 'EINVAL', 'ENOENT')) throw error
       }
-      removeMountPoint(target)
+      renewMountPoint(target)
     })
   }
 
@@ -130,18 +131,19 @@ export class ZfsDriver implements Driver {
   async setQuota(id: LayerId, quota: Quota): Promise<void> {
     const dataset = this.#find(id)
     const size = changedSize(id, quota)
-    if (size === undefined) return
-    try {
-      inPool(dataset, () => setProperties(dataset, { quota: BigInt(size) }))
-    } catch (error) {
-      if (!isGraphDriverError(error, 'GD_NO_SPACE')) throw error
-      const message = `zfs: layer ${id}: size ${size} is less than it has; remove something first`
-      throw new GraphDriverError(
-        'GD_INVALID_OPTION',
-        message,
-        { option: 'size', value: String(size) },
-        { cause: error },
-      )
+    // ZFS takes no quota that is less than what there is, not even the one that there is.
+    if (size === undefined || readProperties(dataset)?.get('quota') === BigInt(size)) return
+    for (let left = patience.tries; ; left--) {
+      try {
+        inPool(dataset, () => setProperties(dataset, { quota: BigInt(size) }))
+        return
+      } catch (error) {
+        if (!isGraphDriverError(error, 'GD_NO_SPACE')) throw error
+        // What is about to be written may be counted several times.
+        const { bytes } = await this.usage(id)
+        if (bytes >= size || left === 0) throw lessThanUsed(id, size, error)
+        await setTimeout(patience.pause)
+      }
     }
   }
 
@@ -224,8 +226,8 @@ export class ZfsDriver implements Driver {
 
   /** By mount(2): no process is started. ZFS itself lets a dataset be mounted once at a place. */
   async #mount(id: LayerId, target: string): Promise<void> {
-    // On the pool, too, where the data root is; a full one has no room for it.
-    inPool(this.#filesystem, () => mkdirSync(target, { recursive: true, mode: 0o755 }))
+    // dockerd leaves none.
+    inPool(this.#filesystem, () => makeMountPoint(target))
     try {
       mount({ source: datasetOf(this.#filesystem, id), target, type: 'zfs' })
     } catch (error) {
@@ -235,4 +237,13 @@ export class ZfsDriver implements Driver {
       throw error
     }
   }
+}
+
+/** A transaction of ZFS takes five seconds at most, unless the pool is slow. */
+const patience: { readonly tries: number; readonly pause: number } = { tries: 40, pause: 250 }
+
+function lessThanUsed(id: LayerId, size: number, cause: unknown): GraphDriverError<'GD_INVALID_OPTION'> {
+  const message = `zfs: layer ${id}: size ${size} is less than it has; remove something first`
+  const details = { option: 'size', value: String(size) }
+  return new GraphDriverError('GD_INVALID_OPTION', message, details, { cause })
 }

@@ -1,4 +1,5 @@
 /** Whether a place can have layers on ZFS, and in which dataset. */
+import { createHash } from 'node:crypto'
 import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs'
 import path from 'node:path'
 import {
@@ -9,6 +10,7 @@ import {
   inUserNamespace,
   readMountTable,
   statfs,
+  whyUnwritable,
 } from '@graphdriver/sys'
 import type { ZfsOptions } from './options.ts'
 
@@ -22,7 +24,7 @@ export interface ZfsHost {
 
 export interface ZfsRefusal {
   readonly supported: false
-  readonly code: 'not-permitted' | 'no-device' | 'not-zfs'
+  readonly code: 'not-permitted' | 'no-device' | 'not-zfs' | 'not-writable'
   readonly reason: string
   readonly hint: string
 }
@@ -38,6 +40,8 @@ export function examineHost(root: string, { fsname }: ZfsOptions): ZfsHost | Zfs
   } catch {
     return refuse('no-device', `${device} cannot be opened`, 'load the module: modprobe zfs')
   }
+  const unwritable = whyUnwritable(root)
+  if (unwritable !== undefined) return refuse('not-writable', unwritable, 'choose another data root')
   if (fsname !== undefined) return { supported: true, dataset: fsname, mountedAt: undefined }
   const directory = existingAncestors(root)[0] ?? '/'
   const { type } = statfs(directory)
@@ -68,9 +72,13 @@ export function datasetFor(
   if (mountedAt === undefined || mountedAt === root || existsSync(path.join(home, 'graph')))
     return { name: dataset, own: false }
   const relative = path.relative(mountedAt, root)
-  // What ZFS allows in a name, and no separator.
-  return { name: `${dataset}/graphdriver:${relative.replaceAll(/[^A-Za-z0-9_.-]/g, ':')}`, own: true }
+  // What ZFS allows in a name, and no separator; names are bounded, paths are not.
+  const words = relative.replaceAll(/[^A-Za-z0-9_.-]/g, ':')
+  const digest = createHash('sha256').update(relative).digest('hex').slice(0, 16)
+  return { name: `${dataset}/graphdriver:${words.length > longestWords ? digest : words}`, own: true }
 }
+
+const longestWords = 64
 
 function readIfThere(file: string): string | undefined {
   return existsSync(file) ? readFileSync(file, 'utf8').trim() : undefined

@@ -7,7 +7,7 @@
  *   <fs>/<parent>@<name>         what a child is a clone of; it goes with the last of them (destroy -d)
  *   <fs>/graphdriver:removed-…   ours: a layer that is being deleted, and cannot yet
  * <root>/zfs/
- *   graph/<id>/                  where the layer is mounted; there only while it is
+ *   graph/<id>/                  where the layer is mounted; in Docker only while it is
  *   dataset                      ours: the name of <fs>, where it is not the one that Docker would take
  * ```
  *

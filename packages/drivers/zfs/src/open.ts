@@ -2,18 +2,19 @@ import { mkdirSync, realpathSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { TreeWorkers } from '@graphdriver/archive'
 import { type Driver, type DriverHost, GraphDriverError } from '@graphdriver/core'
-import { ensureDirectory, isSystemError } from '@graphdriver/sys'
+import { discardDirectory, ensureDirectory, isSystemError, reapProbes } from '@graphdriver/sys'
 import { createDataset, readProperties } from '@graphdriver/sys/zfs'
 import { reapDatasets } from './construction.ts'
 import { ZfsDriver } from './driver.ts'
 import { datasetFor, examineHost } from './host.ts'
 import { graphDirectory } from './layout.ts'
+import { reapMountPoints } from './mount-point.ts'
 import { inPool } from './pool.ts'
 import type { ZfsOptions } from './options.ts'
 
 /** @throws GD_DRIVER_UNSUPPORTED */
 export async function openZfs(place: DriverHost<ZfsOptions>): Promise<Driver> {
-  mkdirSync(path.dirname(path.dirname(place.home)), { recursive: true })
+  reapProbes(place.root, discardDirectory)
   const host = examineHost(place.root, place.options)
   if (!host.supported) {
     throw new GraphDriverError(
@@ -46,6 +47,7 @@ export async function openZfs(place: DriverHost<ZfsOptions>): Promise<Driver> {
   const workers = new TreeWorkers()
   try {
     reapDatasets(name)
+    reapMountPoints(graphDirectory(home))
     return new ZfsDriver(home, name, workers)
   } catch (error) {
     await workers[Symbol.asyncDispose]()

@@ -24,7 +24,7 @@ const { filesystem } = values
 if (program === undefined) throw new Error('name the command that the guest is to run')
 if (!isGuestFilesystem(filesystem)) throw new Error(`${filesystem} is no filesystem of the guests'`)
 try {
-  const { exitCode, stdout, stderr } = await runInGuest({
+  const { exitCode, stderr } = await runInGuest({
     command: [program, ...args],
     scratch: {
       filesystem,
@@ -36,8 +36,8 @@ try {
     memoryMiB: values.memory === undefined ? undefined : Number(values.memory),
     seconds: values.seconds === undefined ? undefined : Number(values.seconds),
     writable: values.writable,
+    onOutput: (text) => process.stdout.write(text),
   })
-  process.stdout.write(stdout)
   process.stderr.write(stderr)
   process.exitCode = exitCode
 } catch (error) {

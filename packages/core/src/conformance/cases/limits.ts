@@ -1,6 +1,7 @@
 /** What the cases about limits share: layers with a size, and writing past it. */
 import assert from 'node:assert/strict'
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs'
+import { setTimeout } from 'node:timers/promises'
 import type { Capabilities } from '../../capabilities.ts'
 import type { Driver } from '../../driver.ts'
 import { isGraphDriverError } from '../../error.ts'
@@ -52,6 +53,20 @@ const edquot = -122
 export function isFull(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   return ('code' in error && error.code === 'ENOSPC') || ('errno' in error && error.errno === edquot)
+}
+
+const patience = 10_000
+
+/** What is deleted may be given back in the background: tries until it succeeds, or has failed for long. */
+export async function soon(attempt: () => Promise<void> | void): Promise<void> {
+  for (const start = Date.now(); ; await setTimeout(20)) {
+    try {
+      await attempt()
+      return
+    } catch (error) {
+      if (Date.now() - start > patience) throw error
+    }
+  }
 }
 
 export function refuses(name: string, mebibytes: number): void {

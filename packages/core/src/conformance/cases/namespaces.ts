@@ -228,11 +228,13 @@ export const namespaces: readonly ConformanceCase[] = casesOf(
     async run(context) {
       const base = await context.layer('base', undefined, [file('f')])
       const layer = await context.writable('layer', base)
+      // Its own place may be one.
+      const before = mountsBelow(context.directory)
       await context.within(layer, async (root) => {
         writeFileSync(`${root}/g`, 'kept')
         await holdMounts(context)
       })
-      assert.deepEqual(mountsBelow(context.directory), [])
+      assert.deepEqual(mountsBelow(context.directory), before)
       await context.within(layer, (root) => {
         assert.equal(readFileSync(`${root}/g`, 'utf8'), 'kept')
         writeFileSync(`${root}/h`, 'more')

@@ -1,7 +1,6 @@
 /** Limits beside that of bytes, what a layer has of them, and limits that change. */
 import assert from 'node:assert/strict'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { setTimeout } from 'node:timers/promises'
 import type { Capabilities } from '../../capabilities.ts'
 import type { Driver, Quota, Usage } from '../../driver.ts'
 import { isGraphDriverError } from '../../error.ts'
@@ -19,6 +18,7 @@ import {
   refuses,
   size,
   sized,
+  soon,
   tooMuch,
   write,
 } from './limits.ts'
@@ -45,20 +45,6 @@ async function usageOf({ driver }: CaseContext, layer: LayerId, root: string): P
   const usage = await driver.usage(layer)
   assert(usage !== undefined, `nothing is known of ${layer}`)
   return usage
-}
-
-const patience = 10_000
-
-/** What is deleted may be given back in the background: tries until it succeeds, or has failed for long. */
-async function soon(attempt: () => Promise<void> | void): Promise<void> {
-  for (const start = Date.now(); ; await setTimeout(20)) {
-    try {
-      await attempt()
-      return
-    } catch (error) {
-      if (Date.now() - start > patience) throw error
-    }
-  }
 }
 
 function makeFiles(root: string, prefix: string, count: number): void {
@@ -151,11 +137,12 @@ export const quotaChange: readonly ConformanceCase[] = casesOf(
         if (!(await isRefused(raise(context, layer), needsDevice(context)))) fillMore(root)
       })
       await raise(context, layer)
-      await context.within(layer, (root) => {
-        rmSync(`${root}/filling`, { force: true })
-        rmSync(`${root}/more`, { force: true })
-        fillMore(root)
-      })
+      await context.within(layer, (root) =>
+        soon(() => {
+          for (const name of ['filling', 'more']) rmSync(`${root}/${name}`, { force: true })
+          fillMore(root)
+        }),
+      )
     },
   },
   {

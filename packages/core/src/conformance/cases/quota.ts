@@ -12,6 +12,7 @@ import {
   refuses,
   size,
   sized,
+  soon,
   tooMuch,
   write,
 } from './limits.ts'
@@ -65,12 +66,15 @@ export const quota: readonly ConformanceCase[] = casesOf(
     needs: limits,
     async run(context) {
       const layer = await sized(context, 'layer')
-      await context.within(layer, (root) => {
+      await context.within(layer, async (root) => {
         writeFileSync(`${root}/early`, 'early')
         fill(root)
         assert.equal(readFileSync(`${root}/early`, 'utf8'), 'early')
         rmSync(`${root}/filling`)
-        write(`${root}/late`, fits)
+        await soon(() => {
+          rmSync(`${root}/late`, { force: true })
+          write(`${root}/late`, fits)
+        })
         assert.deepEqual(readdirSync(root).toSorted(), ['early', 'late'])
         assert.equal(readFileSync(`${root}/late`).length, fits * mebibyte)
       })

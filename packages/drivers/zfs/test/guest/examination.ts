@@ -1,8 +1,8 @@
 /**
- * Runs the suite in a guest: `node examination.ts disk|file AREA[,AREA…]`, on a pool that is /dev/ubdb, or a file of the
+ * Runs the suite in a guest: `node examination.ts disk|file [CASE…]`, on a pool that is /dev/ubdb, or a file of the
  * temporary directory.
  */
-import { mkdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import {
@@ -17,25 +17,29 @@ import { run } from '@graphdriver/sys'
 import { tellExaminations } from '@tooling/lab/guest-examination'
 import zfs from '../../dist/index.js'
 
-const [kind = 'disk', areas = ''] = process.argv.slice(2)
+const [kind = 'disk', ...patterns] = process.argv.slice(2)
 const pool = 'lab'
 const mounts = '/mnt/lab'
 const gibibyte = 1024 ** 3
 
-function device(): string {
-  if (kind === 'disk') return '/dev/ubdb'
-  const file = path.join(tmpdir(), 'pool')
+/** The kernel opens files from the root that the guest had before this one. */
+const before = '/mnt/root'
+symlinkSync('/', before)
+
+function fileOf(bytes: number): string {
+  const file = path.join(mkdtempSync(path.join(tmpdir(), 'pool-')), 'disk')
   writeFileSync(file, '')
-  truncateSync(file, 4 * gibibyte)
-  // The kernel opens it from the root that the guest had before this one.
-  const before = '/mnt/root'
-  symlinkSync('/', before)
+  truncateSync(file, bytes)
   return path.join(before, file)
 }
 
 const properties = ['compression=off', 'mountpoint=none', 'xattr=sa', 'acltype=posix']
 mkdirSync(mounts)
-await run('zpool', ['create', '-f', ...properties.flatMap((property) => ['-O', property]), pool, device()])
+await makePool(pool, kind === 'disk' ? '/dev/ubdb' : fileOf(4 * gibibyte), properties)
+
+async function makePool(name: string, device: string, own: readonly string[]): Promise<void> {
+  await run('zpool', ['create', '-f', ...own.flatMap((property) => ['-O', property]), name, device])
+}
 
 let count = 0
 
@@ -53,19 +57,32 @@ async function place(...own: readonly string[]): Promise<Place> {
   }
 }
 
+/** A pool of its own, as small as they can be. */
+async function smallPool(): Promise<Place> {
+  const name = `small${count++}`
+  const directory = `${mounts}/${name}`
+  const own = properties.map((property) => property.replace(/^mountpoint=.*/, `mountpoint=${directory}`))
+  await makePool(name, fileOf(gibibyte / 16), own)
+  return {
+    path: directory,
+    async [Symbol.asyncDispose]() {
+      await run('zpool', ['destroy', '-f', name])
+    },
+  }
+}
+
 const lab: Lab = {
   name: 'zfs',
   place: () => place(),
   volume({ kind: wanted }: VolumeRequest) {
-    if (wanted === 'small') return place('quota=24M')
+    if (wanted === 'small') return smallPool()
     if (wanted === 'read-only') return place('readonly=on')
     throw new CannotRun('zfs has no limit of inodes')
   },
   [Symbol.asyncDispose]: () => Promise.resolve(),
 }
 
-const wanted = areas.split(',')
-const cases = allCases.filter(({ id }) => areas === '' || wanted.includes(id.slice(0, id.indexOf('/'))))
+const cases = allCases.filter(({ id }) => patterns.length === 0 || patterns.some((one) => id.startsWith(one)))
 const module = new URL('../../dist/index.js', import.meta.url)
 const name = kind === 'disk' ? 'zfs on a disk' : 'zfs on a file'
 await tellExaminations({ subject: subjectOf(zfs, { name, lab, module }), cases })
