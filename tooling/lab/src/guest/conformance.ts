@@ -11,7 +11,7 @@ import { need } from '../requirement.ts'
 import type { ToldLine, ToldResult } from './examination.ts'
 import { type GuestRequest, guestRequirements, isGuestBuilt, runInGuest } from './guest.ts'
 
-export interface GuestConformance extends Omit<GuestRequest, 'command' | 'onOutput'> {
+export interface GuestConformance extends Omit<GuestRequest, 'command' | 'onOutput' | 'waits'> {
   /** Of the driver, and what it is on. */
   readonly title: string
   /** A program that calls `tellExaminations`, with its arguments. */
@@ -80,6 +80,7 @@ class Results {
       let rest = ''
       const { exitCode, stderr } = await runInGuest({
         ...request,
+        waits: true,
         command: [process.execPath, script.pathname, ...args],
         onOutput: (text) => {
           const lines = `${rest}${text}`.split('\n')

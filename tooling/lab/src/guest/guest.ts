@@ -51,6 +51,8 @@ export interface GuestRequest {
   readonly disks?: readonly { readonly sizeMiB: number }[] | undefined
   /** 3072 by default. */
   readonly memoryMiB?: number | undefined
+  /** Whether it waits until there is room for one that takes long, among all of that sort. */
+  readonly waits?: boolean | undefined
   /** Hears what the command writes to its standard output as it does. */
   readonly onOutput?: ((text: string) => void) | undefined
   /** After which it is ended; by default ten minutes. */
@@ -90,7 +92,7 @@ export function guestSystem(): Promise<string> {
 export async function runInGuest(request: GuestRequest): Promise<GuestResult> {
   const system = await guestSystem()
   await allowMappings()
-  using _ = await takeRoom(request.signal)
+  using _ = request.waits === true ? await takeRoom(request.signal) : undefined
   const { memoryMiB = 3072, scratch = standardScratch, disks = [], seconds = 600, signal } = request
   const sizes = [scratch.sizeMiB, ...disks.map(({ sizeMiB }) => sizeMiB)]
   // The guest's memory is a file, and so are its disks.
@@ -155,8 +157,8 @@ export async function runInGuest(request: GuestRequest): Promise<GuestResult> {
 }
 
 /**
- * Guests of all processes together: one waits for much, so there may be some more than processors, but not so many that
- * what they run takes several times as long as by itself.
+ * Guests that take long, of all processes together: one waits for much, so there may be some more than processors, but not
+ * so many that what they run takes several times as long as by itself.
  *
  * @throws the signal's reason
  */
