@@ -81,7 +81,7 @@ const capabilities: Omit<Capabilities, 'deviceNodes' | 'ownership'> = {
   maxDepth: referenceDepth,
   timestamps: 'nanoseconds',
   xattrs: 'all',
-  quota: 'device',
+  quota: 'loop',
   inodeQuota: true,
   mountLabel: false,
 }
