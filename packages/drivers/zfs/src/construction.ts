@@ -9,7 +9,6 @@ import {
   datasetsIn,
   destroyDataset,
   destroySnapshots,
-  readProperties,
   renameDataset,
   snapshotsOf,
   type ZfsProperties,
@@ -48,18 +47,26 @@ export function makeLayer({ home, filesystem, id, parent, size }: Construction):
   })
 }
 
+/** Whoever opens the home lets go of snapshots, which may be before there is a clone of one. */
+const attempts = 5
+
 function clone(filesystem: string, parent: LayerId, properties: ZfsProperties, dataset: string): void {
-  const snapshot = `${datasetOf(filesystem, parent)}@${ownSnapshot()}`
-  try {
-    createSnapshot(snapshot)
-  } catch (error) {
-    if (isSystemError(error, 'ENOENT', 'EINVAL', 'ENAMETOOLONG')) throw layerNotFound(parent)
-    throw error
-  }
-  try {
-    cloneSnapshot(snapshot, dataset, properties)
-  } finally {
-    letGo(snapshot)
+  for (let left = attempts; ; left--) {
+    const snapshot = `${datasetOf(filesystem, parent)}@${ownSnapshot()}`
+    try {
+      createSnapshot(snapshot)
+    } catch (error) {
+      if (isSystemError(error, 'ENOENT', 'EINVAL', 'ENAMETOOLONG')) throw layerNotFound(parent)
+      throw error
+    }
+    try {
+      cloneSnapshot(snapshot, dataset, properties)
+      return
+    } catch (error) {
+      if (!isSystemError(error, 'ENOENT') || left === 0) throw error
+    } finally {
+      letGo(snapshot)
+    }
   }
 }
 
@@ -116,8 +123,7 @@ export function discardDataset(dataset: string): boolean {
 export function reapDatasets(filesystem: string): boolean {
   let clean = true
   for (const dataset of datasetsIn(filesystem)) {
-    for (const snapshot of snapshotsOf(dataset))
-      if (isForChild(snapshot) && isUnused(snapshot)) letGo(snapshot)
+    for (const snapshot of snapshotsOf(dataset)) if (isForChild(snapshot)) letGo(snapshot)
     if (dataset.startsWith(`${filesystem}/${removedPrefix}`)) clean = discardDataset(dataset) && clean
   }
   return clean
@@ -126,9 +132,4 @@ export function reapDatasets(filesystem: string): boolean {
 /** Ours, or Docker's, who calls them by a number. */
 function isForChild(snapshot: string): boolean {
   return /@(?:graphdriver-[0-9a-f]{16}|\d{1,9})$/.test(snapshot)
-}
-
-function isUnused(snapshot: string): boolean {
-  const clones = readProperties(snapshot)?.get('clones')
-  return !Array.isArray(clones) || clones.length === 0
 }
