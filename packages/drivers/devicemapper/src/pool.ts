@@ -28,6 +28,9 @@ import {
 } from './thin-pool.ts'
 
 const sector = 512
+const metadataBlockSectors = 8
+/** What is more is not used (THIN_METADATA_MAX_SECTORS of drivers/md/dm-thin-metadata.h). */
+const mostMetadataBlocks = 255 * ((1 << 14) - 64)
 const failed = 'it has failed; see what the kernel says (dmesg), and check its devices'
 
 export class Pool {
@@ -119,10 +122,14 @@ export class Pool {
     if (source.kind === 'given') return
     if (source.kind === 'files') growFiles(source, this.#options)
     const { length, ...table } = parsePoolTable(this.name, deviceTable(this.name) ?? [])
-    const sectors = Number(readFileSync(`/sys/dev/block/${table.dataDevice}/size`, 'utf8'))
-    if (sectors < length) return
+    const sectors = sectorsOf(table.dataDevice)
+    const metadata = Math.min(sectorsOf(table.metadataDevice) / metadataBlockSectors, mostMetadataBlocks)
+    // To reload the pool holds all that is in it for a moment.
+    if (sectors <= length && Math.floor(metadata) <= this.ensure().metadata.total) return
     // Its metadata are looked at when it goes on.
-    loadTable(this.name, [newPoolTarget(sectors, table.metadataDevice, table.dataDevice, table.blockSectors)])
+    loadTable(this.name, [
+      newPoolTarget(Math.max(sectors, length), table.metadataDevice, table.dataDevice, table.blockSectors),
+    ])
     suspendDevice(this.name)
     resumeDevice(this.name)
   }
@@ -201,4 +208,9 @@ export class Pool {
       { cause },
     )
   }
+}
+
+/** @param device `MAJOR:MINOR` */
+function sectorsOf(device: string): number {
+  return Number(readFileSync(`/sys/dev/block/${device}/size`, 'utf8'))
 }
