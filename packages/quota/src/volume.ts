@@ -23,6 +23,7 @@ import {
   AT_FDCWD,
   attachLoop,
   CommandError,
+  detach,
   findLoopDevices,
   flock,
   growExt4,
@@ -30,15 +31,13 @@ import {
   hasCapability,
   isMountPoint,
   isSystemError,
-  MNT,
   mount,
   O,
   openat,
   readMountTable,
   run,
   statfs,
-  syncfs,
-  umount,
+  syncFilesystem,
 } from '@graphdriver/sys'
 
 const filesystem = 'ext4'
@@ -168,12 +167,7 @@ export class Volume {
     const { blocksAvailable, filesFree } = statfs(this.#target)
     if (blocksAvailable >= plenty && filesFree >= plenty) return
     rmSync(path.join(work, 'work'), { recursive: true, force: true })
-    const fd = openat(AT_FDCWD, this.#target, O.RDONLY | O.DIRECTORY)
-    try {
-      syncfs(fd)
-    } finally {
-      closeSync(fd)
-    }
+    syncFilesystem(this.#target)
     this.#lowerReserve()
   }
 
@@ -242,11 +236,7 @@ export class Volume {
   }
 
   #unmount(): void {
-    try {
-      umount(this.#target, MNT.DETACH | MNT.NOFOLLOW)
-    } catch (error) {
-      if (!isSystemError(error, 'EINVAL', 'ENOENT')) throw error
-    }
+    detach(this.#target)
   }
 }
 

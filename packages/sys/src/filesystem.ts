@@ -1,5 +1,7 @@
 import { statfsSync } from 'node:fs'
-import { checked, libc } from './libc.ts'
+import { O } from './abi.ts'
+import { checked, libc, type Path } from './libc.ts'
+import { withOpen } from './open.ts'
 
 /** `f_type` of statfs(2) by name (linux/magic.h), under Docker's name where it has one. */
 export const FILESYSTEM_MAGIC = {
@@ -74,4 +76,9 @@ export function statfs(path: string | Buffer): FilesystemStatistics {
 /** syncfs(2): everything written to the filesystem that `fd` is on is durable when it returns. */
 export function syncfs(fd: number): void {
   checked(libc('syncfs').syncfs(fd), 'syncfs')
+}
+
+/** The same of the filesystem that a directory is on. */
+export function syncFilesystem(directory: Path): void {
+  withOpen(directory, O.RDONLY | O.DIRECTORY, syncfs)
 }

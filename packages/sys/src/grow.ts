@@ -1,10 +1,8 @@
 /** Making a mounted filesystem larger. */
-import { closeSync } from 'node:fs'
 import { O } from './abi.ts'
-import { AT_FDCWD } from './constants.ts'
 import { statfs } from './filesystem.ts'
 import { ioctl } from './file.ts'
-import { openat } from './open.ts'
+import { withOpen } from './open.ts'
 
 const LOOP_SET_CAPACITY = 0x4c07
 const EXT4_IOC_RESIZE_FS = 0x40086610
@@ -41,13 +39,4 @@ export function growXfs(directory: string, bytes: number): void {
     argument.writeUInt32LE(geometry.readUInt32LE(imaxpctAt), 8)
     ioctl(fd, XFS_IOC_FSGROWFSDATA, argument)
   })
-}
-
-function withOpen(file: string, flags: number, use: (fd: number) => void): void {
-  const fd = openat(AT_FDCWD, file, flags)
-  try {
-    use(fd)
-  } finally {
-    closeSync(fd)
-  }
 }

@@ -40,12 +40,28 @@ export {
   lseekData,
   lseekHole,
 } from './file.ts'
-export { FILESYSTEM_MAGIC, filesystemName, type FilesystemStatistics, statfs, syncfs } from './filesystem.ts'
+export {
+  FILESYSTEM_MAGIC,
+  filesystemName,
+  type FilesystemStatistics,
+  statfs,
+  syncFilesystem,
+  syncfs,
+} from './filesystem.ts'
 export { cstring, type Path } from './libc.ts'
 export { growExt4, growLoop, growXfs } from './grow.ts'
 export { attachLoop, detachLoop, findLoopDevices, type LoopDevice, type LoopOptions } from './loop.ts'
 export { fchmod, fchmodat, fchown, fchownat, futimens, utimensat } from './metadata.ts'
-export { isMountPoint, mount, type MountRequest, umount, unmountTree } from './mount.ts'
+export {
+  detach,
+  isMountPoint,
+  mount,
+  type MountRequest,
+  removeMountPoint,
+  umount,
+  unmountAndRemove,
+  unmountTree,
+} from './mount.ts'
 export {
   fsconfigCreate,
   fsconfigFd,

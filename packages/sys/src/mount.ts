@@ -1,4 +1,4 @@
-import { realpathSync } from 'node:fs'
+import { realpathSync, rmdirSync } from 'node:fs'
 import { constants } from 'node:os'
 import path from 'node:path'
 import { MNT } from './constants.ts'
@@ -48,6 +48,33 @@ export function umount(target: Path, flags = 0): void {
   checked(libc('umount2').umount2(cstring(target), flags), 'umount2', target)
 }
 
+/** Unmounts, even while somebody is inside. Not mounted is success: it may have gone with another, or another covers it. */
+export function detach(target: string): void {
+  try {
+    umount(target, MNT.DETACH | MNT.NOFOLLOW)
+  } catch (error) {
+    if (!isSystemError(error, 'EINVAL', 'ENOENT')) throw error
+  }
+}
+
+/** A mount point that will not go does no harm: the next mount uses it. */
+export function removeMountPoint(target: string): void {
+  try {
+    rmdirSync(target)
+  } catch (error) {
+    if (!isSystemError(error, 'ENOENT', 'ENOTDIR', 'EBUSY', 'ENOTEMPTY')) throw error
+  }
+}
+
+/**
+ * Unmounts, as `detach` does, and removes the mount point: that makes the kernel drop the mount from other mount namespaces
+ * too (Linux commit 8ed936b5671b).
+ */
+export function unmountAndRemove(target: string): void {
+  detach(target)
+  removeMountPoint(target)
+}
+
 /** Whether something is mounted exactly at `path`, which is not followed; false when the path does not exist. */
 export function isMountPoint(path: string): boolean {
   try {
@@ -76,15 +103,6 @@ export function unmountTree(target: string): void {
     for (const entry of found) detach(entry.target)
   }
   umount(top, MNT.NOFOLLOW)
-}
-
-function detach(target: string): void {
-  try {
-    umount(target, MNT.DETACH | MNT.NOFOLLOW)
-  } catch (error) {
-    // It went with another, or another covers it until this round is over.
-    if (!isSystemError(error, 'EINVAL', 'ENOENT')) throw error
-  }
 }
 
 /** The path as the mount table has it. Its last part is not looked at: it may be a FUSE mount whose server is gone. */

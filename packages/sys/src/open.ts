@@ -1,5 +1,7 @@
+import { closeSync } from 'node:fs'
 import { constants } from 'node:os'
 import { O } from './abi.ts'
+import { AT_FDCWD } from './constants.ts'
 import { cstring, failure, lastError, libc, type Path } from './libc.ts'
 
 /** What `openat2` opens, and how it gets there. */
@@ -48,6 +50,16 @@ export function openat(dirfd: number, path: Path, flags: number, mode = 0o666): 
     const fd = c.openat(dirfd, name, flags | O.CLOEXEC, mode)
     if (fd !== -1) return fd
     if (c.errno() !== constants.errno.EINTR) throw failure('openat', path)
+  }
+}
+
+/** Opens a file for as long as it is used. */
+export function withOpen<T>(path: Path, flags: number, use: (fd: number) => T): T {
+  const fd = openat(AT_FDCWD, path, flags)
+  try {
+    return use(fd)
+  } finally {
+    closeSync(fd)
   }
 }
 

@@ -1,14 +1,9 @@
 /** The base device: an empty filesystem, of which every base layer is a snapshot. */
 import { GraphDriverError } from '@graphdriver/core'
+import { unmountAndRemove } from '@graphdriver/sys'
 import { identifyFilesystem } from '@graphdriver/sys/devicemapper'
 import type { DeviceSet } from './device-set.ts'
-import {
-  defaultFilesystem,
-  growFilesystem,
-  makeFilesystem,
-  mountDevice,
-  unmountDevice,
-} from './filesystem.ts'
+import { defaultFilesystem, growFilesystem, makeFilesystem, mountDevice } from './filesystem.ts'
 import { base, mountsDirectory } from './layout.ts'
 import { defaultBaseSize } from './options.ts'
 import {
@@ -106,6 +101,6 @@ async function growTo(devices: DeviceSet, record: DeviceRecord): Promise<void> {
   try {
     growFilesystem(type, target, baseSize)
   } finally {
-    unmountDevice(target)
+    unmountAndRemove(target)
   }
 }

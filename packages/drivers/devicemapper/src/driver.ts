@@ -1,4 +1,4 @@
-import { closeSync, existsSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { naiveDiff, type TreeWorkers } from '@graphdriver/archive'
 import {
   type CallOptions,
@@ -18,16 +18,7 @@ import {
   type TarStream,
   type Usage,
 } from '@graphdriver/core'
-import {
-  AT_FDCWD,
-  hasCapability,
-  isMountPoint,
-  isSystemError,
-  O,
-  openat,
-  statfs,
-  syncfs,
-} from '@graphdriver/sys'
+import { hasCapability, isMountPoint, isSystemError, statfs, syncFilesystem } from '@graphdriver/sys'
 import { describePool } from './description.ts'
 import type { DeviceSet } from './device-set.ts'
 import type { DeviceMapperHost } from './host.ts'
@@ -221,13 +212,10 @@ export class DeviceMapperDriver implements Driver {
 
 /** What a pool cannot take any more is said here, and not after the layer was called good. @returns why it cannot */
 function flush(directory: string): Error | undefined {
-  const fd = openat(AT_FDCWD, directory, O.RDONLY | O.DIRECTORY)
   try {
-    syncfs(fd)
+    syncFilesystem(directory)
     return undefined
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error))
-  } finally {
-    closeSync(fd)
   }
 }

@@ -1,18 +1,16 @@
 /** The filesystems in thin devices. */
-import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { GraphDriverError } from '@graphdriver/core'
 import {
   findCommand,
   growExt4,
   growXfs,
-  isSystemError,
   kernelVersion,
-  MNT,
   MS,
   mount,
   run,
-  umount,
+  unmountAndRemove,
 } from '@graphdriver/sys'
 import { type FilesystemIdentity, identifyFilesystem } from '@graphdriver/sys/devicemapper'
 import type { DeviceMapperOptions } from './options.ts'
@@ -96,7 +94,7 @@ export function mountDevice(
     if (type === 'xfs' && xfsNoSpaceRetries !== undefined) limitRetries(node, xfsNoSpaceRetries)
     return type
   } catch (error) {
-    unmountDevice(target)
+    unmountAndRemove(target)
     throw error
   }
 }
@@ -107,25 +105,6 @@ const noJournal = { ext4: 'noload', xfs: 'norecovery', btrfs: 'rescue=nologrepla
 function limitRetries(node: string, retries: number): void {
   const file = `/sys/fs/xfs/${path.basename(node)}/error/metadata/ENOSPC/max_retries`
   writeFileSync(file, String(retries))
-}
-
-/** Success when nothing is mounted. The directory goes, too. */
-export function unmountDevice(target: string): void {
-  try {
-    umount(target, MNT.DETACH | MNT.NOFOLLOW)
-  } catch (error) {
-    if (!isSystemError(error, 'EINVAL', 'ENOENT')) throw error
-  }
-  removeMountPoint(target)
-}
-
-/** One that will not go does no harm: the next mount uses it. */
-export function removeMountPoint(target: string): void {
-  try {
-    rmdirSync(target)
-  } catch (error) {
-    if (!isSystemError(error, 'ENOENT', 'ENOTDIR', 'EBUSY', 'ENOTEMPTY')) throw error
-  }
 }
 
 /** Makes a mounted filesystem as large as its device. */

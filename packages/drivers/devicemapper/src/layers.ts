@@ -2,9 +2,16 @@
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { GraphDriverError, type LayerId } from '@graphdriver/core'
-import { isMountPoint, statfs, unmountTree } from '@graphdriver/sys'
+import {
+  FILESYSTEM_MAGIC,
+  isMountPoint,
+  removeMountPoint,
+  statfs,
+  unmountAndRemove,
+  unmountTree,
+} from '@graphdriver/sys'
 import type { DeviceSet } from './device-set.ts'
-import { growFilesystem, mountDevice, removeMountPoint, unmountDevice } from './filesystem.ts'
+import { growFilesystem, mountDevice } from './filesystem.ts'
 import { base, layerNotFound, mountPoint, recordOf, treeAt } from './layout.ts'
 import { tooSmall } from './options.ts'
 import { type DeviceRecord, readDevice } from './record.ts'
@@ -70,11 +77,8 @@ async function growLayer(devices: DeviceSet, id: LayerId, record: DeviceRecord):
   }
 }
 
-/** The magic number of xfs (statfs(2)). */
-const xfsMagic = 0x5846_5342
-
 function typeAt(target: string): 'ext4' | 'xfs' {
-  return statfs(target).type === xfsMagic ? 'xfs' : 'ext4'
+  return statfs(target).type === FILESYSTEM_MAGIC.xfs ? 'xfs' : 'ext4'
 }
 
 /** @returns false when it is mounted already. @throws GD_LAYER_NOT_FOUND, GD_STORE_CORRUPT, GD_POOL_UNUSABLE */
@@ -107,7 +111,7 @@ function furnish(id: LayerId, target: string): void {
 
 /** Success when it is not mounted. */
 export async function unmountLayer(devices: DeviceSet, id: LayerId): Promise<void> {
-  unmountDevice(mountPoint(devices.home, id))
+  unmountAndRemove(mountPoint(devices.home, id))
   await devices.active.deactivate(recordOf(id))
 }
 

@@ -1,7 +1,7 @@
 /** Making and deleting layers: each is one transaction of ZFS, which is done or not. */
 import { randomBytes } from 'node:crypto'
 import { GraphDriverError, type LayerId } from '@graphdriver/core'
-import { isSystemError, unmountTree } from '@graphdriver/sys'
+import { isSystemError, removeMountPoint, unmountTree } from '@graphdriver/sys'
 import {
   cloneSnapshot,
   createDataset,
@@ -14,7 +14,7 @@ import {
   type ZfsProperties,
 } from '@graphdriver/sys/zfs'
 import { checkName, datasetOf, layerNotFound, mountPoint, removedPrefix } from './layout.ts'
-import { makeMountPoint, removeMountPoint } from './mount-point.ts'
+import { makeMountPoint } from './mount-point.ts'
 import { inPool } from './pool.ts'
 
 export interface Construction {

@@ -1,9 +1,9 @@
 /** What is told of the pool and the dataset, with Docker's words. */
 import type { StatusRow } from '@graphdriver/core'
-import { datasetsIn, readProperties } from '@graphdriver/sys/zfs'
+import { datasetsIn, poolOf, readProperties } from '@graphdriver/sys/zfs'
 import { holdersOf } from './holders.ts'
 import { removedPrefix } from './layout.ts'
-import { poolHealth, poolOf } from './pool.ts'
+import { poolHealth } from './pool.ts'
 
 /** The rows of `docker info`, and what cannot be deleted yet, with who is in the way. */
 export async function describeDataset(filesystem: string): Promise<readonly StatusRow[]> {

@@ -2,10 +2,10 @@
  * What may differ between a layer and its parent, told by ZFS: which files of the layer's dataset are not as in the snapshot
  * that it is a clone of. It compares the trees of blocks, and does not look at what they share.
  */
-import { type BigIntStats, closeSync, lstatSync } from 'node:fs'
+import { type BigIntStats, lstatSync } from 'node:fs'
 import path from 'node:path'
 import { touch, type Touched, untouched } from '@graphdriver/archive'
-import { AT_FDCWD, isSystemError, O, openat, syncfs } from '@graphdriver/sys'
+import { isSystemError, syncFilesystem } from '@graphdriver/sys'
 import { changedObjects, createSnapshot, pathOfObject, readProperties } from '@graphdriver/sys/zfs'
 import { letGo, ownSnapshot } from './construction.ts'
 
@@ -46,7 +46,8 @@ function* changedFiles(
   origin: string,
   scratch: string,
 ): Generator<string, void> {
-  flush(tree)
+  // What is only mapped into memory so far is to be in the snapshot.
+  syncFilesystem(tree)
   const now = `${dataset}@${ownSnapshot()}`
   createSnapshot(now)
   try {
@@ -56,16 +57,6 @@ function* changedFiles(
     }
   } finally {
     letGo(now)
-  }
-}
-
-/** What is only mapped into memory so far is to be in the snapshot. */
-function flush(tree: string): void {
-  const fd = openat(AT_FDCWD, tree, O.RDONLY | O.DIRECTORY)
-  try {
-    syncfs(fd)
-  } finally {
-    closeSync(fd)
   }
 }
 

@@ -19,14 +19,14 @@ import {
   type TarStream,
   type Usage,
 } from '@graphdriver/core'
-import { hasCapability, isMountPoint, isSystemError, MNT, mount, umount } from '@graphdriver/sys'
+import { detach, hasCapability, isMountPoint, isSystemError, mount, removeMountPoint } from '@graphdriver/sys'
 import { datasetsIn, readProperties, setProperties } from '@graphdriver/sys/zfs'
 import { discardDataset, hideLayer, makeLayer, reapDatasets } from './construction.ts'
 import { datasetOf, layerNotFound, layerOf, mountPoint } from './layout.ts'
 import { changedSize, sizeOf } from './options.ts'
 import { describeDataset } from './description.ts'
 import { touchedSince } from './difference.ts'
-import { makeMountPoint, removeMountPoint, renewMountPoint } from './mount-point.ts'
+import { makeMountPoint, renewMountPoint } from './mount-point.ts'
 import { inPool } from './pool.ts'
 
 interface Comparison extends AsyncDisposable {
@@ -98,11 +98,7 @@ export class ZfsDriver implements Driver {
   async put(id: LayerId): Promise<void> {
     const target = mountPoint(this.home, id)
     await this.#references.release(target, () => {
-      try {
-        umount(target, MNT.DETACH | MNT.NOFOLLOW)
-      } catch (error) {
-        if (!isSystemError(error, 'EINVAL', 'ENOENT')) throw error
-      }
+      detach(target)
       renewMountPoint(target)
     })
   }

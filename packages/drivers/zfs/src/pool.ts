@@ -1,11 +1,7 @@
 /** What goes wrong with a pool, and how it is. */
 import { GraphDriverError } from '@graphdriver/core'
 import { CommandError, isSystemError, run } from '@graphdriver/sys'
-import { readProperties } from '@graphdriver/sys/zfs'
-
-export function poolOf(dataset: string): string {
-  return dataset.split('/')[0] ?? dataset
-}
+import { poolOf, readProperties } from '@graphdriver/sys/zfs'
 
 /** `zpool list -H -o health`: one word. @returns undefined where it cannot be asked */
 export async function poolHealth(dataset: string): Promise<string | undefined> {

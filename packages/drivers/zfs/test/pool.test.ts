@@ -1,6 +1,7 @@
 /** What `zpool list -H -o health` of ZFS 2.4 says, recorded. */
 import { expect, test } from 'vitest'
-import { parseHealth, poolOf } from '../src/pool.ts'
+import { poolOf } from '@graphdriver/sys/zfs'
+import { parseHealth } from '../src/pool.ts'
 
 test.each([
   ['ONLINE\n', 'ONLINE'],

@@ -1,16 +1,15 @@
 /** Block devices, and what is on them. */
-import { closeSync, readSync } from 'node:fs'
+import { readSync } from 'node:fs'
 import { O } from '../abi.ts'
-import { AT_FDCWD } from '../constants.ts'
 import { ioctl } from '../file.ts'
-import { openat } from '../open.ts'
+import { withOpen } from '../open.ts'
 
 const BLKGETSIZE64 = 0x80081272
 const BLKDISCARD = 0x1277
 
 /** Bytes. @throws SystemError ENOTTY for what is no block device */
 export function blockDeviceSize(device: string): number {
-  return withDevice(device, O.RDONLY, (fd) => {
+  return withOpen(device, O.RDONLY, (fd) => {
     const size = Buffer.alloc(8)
     ioctl(fd, BLKGETSIZE64, size)
     return Number(size.readBigUInt64LE())
@@ -19,7 +18,7 @@ export function blockDeviceSize(device: string): number {
 
 /** Says that nothing on a device is needed any more. @throws SystemError EOPNOTSUPP where that is nothing to it */
 export function discardDevice(device: string, bytes: number): void {
-  withDevice(device, O.RDWR, (fd) => {
+  withOpen(device, O.RDWR, (fd) => {
     const range = Buffer.alloc(16)
     range.writeBigUInt64LE(BigInt(bytes), 8)
     ioctl(fd, BLKDISCARD, range)
@@ -44,7 +43,7 @@ const superblockEnd = 0x1_0048
 /** What filesystem a device has. @returns undefined for none that is known here */
 export function identifyFilesystem(device: string): FilesystemIdentity | undefined {
   const head = Buffer.alloc(superblockEnd)
-  const length = withDevice(device, O.RDONLY, (fd) => readSync(fd, head, 0, head.length, 0))
+  const length = withOpen(device, O.RDONLY, (fd) => readSync(fd, head, 0, head.length, 0))
   for (const { type, at, magic, uuidAt } of superblocks) {
     if (length < Math.max(at + magic.length, uuidAt + 16)) continue
     if (!head.subarray(at, at + magic.length).equals(magic)) continue
@@ -55,13 +54,4 @@ export function identifyFilesystem(device: string): FilesystemIdentity | undefin
 
 function hyphened(digits: string): string {
   return digits.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
-}
-
-function withDevice<T>(device: string, flags: number, use: (fd: number) => T): T {
-  const fd = openat(AT_FDCWD, device, flags)
-  try {
-    return use(fd)
-  } finally {
-    closeSync(fd)
-  }
 }

@@ -5,8 +5,9 @@
 import { mkdirSync } from 'node:fs'
 import { holdDirectory, lockDirectory } from '../directory-lock.ts'
 import { isSystemError } from '../error.ts'
+import { removeMountPoint, unmountAndRemove } from '../mount.ts'
 import type { Stack } from './mount-data.ts'
-import { isStackMounted, type MountPoint, mountStack, removeMountPoint, unmountStack } from './stack.ts'
+import { isStackMounted, type MountPoint, mountStack } from './stack.ts'
 
 export interface ExclusiveMountPoint extends MountPoint {
   /** A directory that every process locks (flock(2)) that mounts here: the work directory. It need not be there. */
@@ -48,7 +49,7 @@ async function mountByProgram(point: ExclusiveMountPoint, stack: Stack): Promise
   using _ = await lockDirectory(lock, 'exclusive')
   if (isStackMounted(target)) return false
   // What a program that died has left would be covered, and come to light again.
-  unmountStack(target)
+  unmountAndRemove(target)
   makeMountPoint(target)
   try {
     point.prepare?.()
@@ -60,10 +61,10 @@ async function mountByProgram(point: ExclusiveMountPoint, stack: Stack): Promise
   }
 }
 
-/** Unmounts, as `unmountStack` does, while no other process mounts. */
+/** Unmounts, as `unmountAndRemove` does, while no other process mounts. */
 export function unmountExclusively({ target, lock }: Pick<ExclusiveMountPoint, 'target' | 'lock'>): void {
   using _ = holdDirectory(lock)
-  unmountStack(target)
+  unmountAndRemove(target)
 }
 
 function makeMountPoint(target: string): void {

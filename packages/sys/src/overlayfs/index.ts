@@ -9,6 +9,6 @@ export {
   mountOptions,
   type Stack,
 } from './mount-data.ts'
-export { isStackMounted, type MountPoint, mountStack, removeMountPoint, unmountStack } from './stack.ts'
+export { isStackMounted, type MountPoint, mountStack } from './stack.ts'
 export type { OverlayXattr, UpperIsDiff } from './trial.ts'
 export { examineProgram, standardProgram } from './program.ts'

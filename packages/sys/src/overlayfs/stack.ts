@@ -1,14 +1,14 @@
 /** Mounting and unmounting one stack of layers. */
-import { closeSync, rmdirSync } from 'node:fs'
+import { closeSync } from 'node:fs'
 import path from 'node:path'
 import { constants } from 'node:os'
 import { O } from '../abi.ts'
 import { run } from '../command.ts'
-import { AT_FDCWD, MNT } from '../constants.ts'
+import { AT_FDCWD } from '../constants.ts'
 import { isSystemError, SystemError } from '../error.ts'
 import { FILESYSTEM_MAGIC, statfs } from '../filesystem.ts'
 import { mountFilesystem } from '../mount-api.ts'
-import { isMountPoint, mount, umount } from '../mount.ts'
+import { isMountPoint, mount } from '../mount.ts'
 import { openat } from '../open.ts'
 import { getpagesize } from '../process.ts'
 import { chooseWay, fitsOption, maximumLower, mountData, mountOptions, type Stack } from './mount-data.ts'
@@ -62,28 +62,6 @@ export function isStackMounted(target: string): boolean {
   } catch (error) {
     if (isSystemError(error, 'ENOENT', 'ENOTDIR', 'ESTALE', 'ENOTCONN')) return false
     throw error
-  }
-}
-
-/**
- * Unmounts, even while somebody is inside, and removes the mount point: that makes the kernel drop the mount from
- * other mount namespaces too (Linux commit 8ed936b5671b). Not mounted is success.
- */
-export function unmountStack(target: string): void {
-  try {
-    umount(target, MNT.DETACH | MNT.NOFOLLOW)
-  } catch (error) {
-    if (!isSystemError(error, 'EINVAL', 'ENOENT')) throw error
-  }
-  removeMountPoint(target)
-}
-
-/** A mount point that will not go does no harm: the next mount uses it. */
-export function removeMountPoint(target: string): void {
-  try {
-    rmdirSync(target)
-  } catch (error) {
-    if (!isSystemError(error, 'ENOENT', 'ENOTDIR', 'EBUSY', 'ENOTEMPTY')) throw error
   }
 }
 

@@ -61,8 +61,6 @@ export interface ZfsAnswer {
   readonly value: string
   readonly cookie: bigint
   readonly list: NvList
-  /** The record as the kernel left it. */
-  readonly record: Buffer
 }
 
 /** @throws SystemError as ZFS answers, with the call and the name; ENOENT also without /dev/zfs, ENAMETOOLONG */
@@ -106,7 +104,6 @@ export function zfsCall(call: keyof typeof CALL, request: ZfsRequest): ZfsAnswer
     value: textAt(record, at.value, at.valueLength),
     cookie: record.readBigUInt64LE(at.cookie),
     list: destination === undefined ? {} : decodeNvList(destination),
-    record,
   }
 }
 

@@ -9,7 +9,8 @@ const filesystemType = 2
 /** Settable properties, numbers as bigint. */
 export type ZfsProperties = Readonly<Record<string, bigint | string>>
 
-function poolOf(name: string): string {
+/** The pool of a dataset or snapshot. */
+export function poolOf(name: string): string {
   return name.replace(/[/@].*/, '')
 }
 

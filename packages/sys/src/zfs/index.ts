@@ -5,6 +5,7 @@ export {
   datasetsIn,
   destroyDataset,
   destroySnapshots,
+  poolOf,
   readProperties,
   renameDataset,
   setProperties,
