@@ -1,10 +1,9 @@
 /** Limits by project quotas, which the kernels of test machines seldom have: in a guest that has them. */
-import { type GuestScratch, guestRequirements, isGuestBuilt, need, runInGuest } from '@tooling/lab'
+import { type GuestScratch, missingGuest, runInGuest } from '@tooling/lab'
 import { describe, expect, test } from 'vitest'
 import { program } from '../src/graphdriver.ts'
 
-const unbuilt = (await isGuestBuilt()) ? undefined : 'the kernel of the guests is not built (tooling/lab)'
-const missing = need(...guestRequirements) ?? unbuilt
+const missing = await missingGuest()
 
 const scratch: Readonly<Record<'xfs' | 'ext4', GuestScratch>> = {
   xfs: { filesystem: 'xfs', sizeMiB: 2048, mountOptions: ['prjquota'] },

@@ -18,11 +18,10 @@ export { type TarEntry, tarOf } from './image/plain-tar.ts'
 export {
   type GuestFilesystem,
   type GuestRequest,
-  guestRequirements,
   type GuestResult,
   type GuestScratch,
   guestSystem,
-  isGuestBuilt,
+  missingGuest,
   runInGuest,
 } from './guest/guest.ts'
 export { killAtCall, killAtEachCall, killRequirement, type KillRequest } from './killed-at-call.ts'

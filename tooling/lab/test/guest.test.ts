@@ -2,15 +2,11 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs'
 import path from 'node:path'
-import { guestRequirements, isGuestBuilt, need, runInGuest, temporaryDirectory } from '../src/index.ts'
+import { missingGuest, runInGuest, temporaryDirectory } from '../src/index.ts'
 import { describe, expect, test } from 'vitest'
 import { compareVersions } from '../src/guest/kernel.ts'
 
-// Not by the way, in a test run: `npm run guest` in tooling/lab builds it.
-const unbuilt = (await isGuestBuilt())
-  ? undefined
-  : 'the kernel of the guests is not built: npm run guest -- true'
-const missing = need(...guestRequirements) ?? unbuilt
+const missing = await missingGuest()
 
 function sh(script: string): readonly [string, ...string[]] {
   return ['sh', '-c', script]

@@ -1,15 +1,12 @@
 /** Pools that fill, vanish, grow and belong to others, and processes that are killed: on a real device mapper, in a guest. */
-import { fileURLToPath } from 'node:url'
-import { guestRequirements, isGuestBuilt, killRequirement, need, runInGuest } from '@tooling/lab'
-import { describe, expect, test } from 'vitest'
+import { guestScenarios } from '@tooling/lab/guest-scenario-tests'
 
-const unbuilt = (await isGuestBuilt()) ? undefined : 'the kernel of the guests is not built'
-const tools = ['dmsetup', 'thin_check', 'thin_dump'].map((command) => ({ command }))
-const missing = need(...guestRequirements, ...tools, killRequirement) ?? unbuilt
-const program = fileURLToPath(new URL('guest/scenarios.ts', import.meta.url))
-
-describe.skipIf(missing !== undefined)(`a pool (${missing ?? 'in a guest'})`, { timeout: 1_800_000 }, () => {
-  test.each([
+await guestScenarios({
+  title: 'a pool',
+  program: new URL('guest/scenarios.ts', import.meta.url),
+  requires: ['dmsetup', 'thin_check', 'thin_dump'].map((command) => ({ command })),
+  disks: [{ sizeMiB: 2048 }],
+  scenarios: [
     ['has Docker’s records', 'docker-format'],
     ['that is full says so, loses nothing, and has room again after a removal', 'data-full'],
     ['whose metadata are full says so, can be read, and goes on when they grow', 'metadata-full'],
@@ -23,12 +20,5 @@ describe.skipIf(missing !== undefined)(`a pool (${missing ?? 'in a guest'})`, { 
     ['may be given, and is left alone', 'given-pool'],
     ['has lost nothing and kept nothing when a process is killed before any of its calls', 'killed'],
     ['can be made of a blank device by LVM', 'direct-lvm'],
-  ])('%s', async (_, scenario) => {
-    const { exitCode, stdout, stderr } = await runInGuest({
-      command: [process.execPath, program, scenario],
-      disks: [{ sizeMiB: 2048 }],
-      seconds: 1200,
-    })
-    expect({ exitCode, stdout, stderr }).toMatchObject({ exitCode: 0 })
-  })
+  ],
 })

@@ -7,9 +7,8 @@ import {
   type Run,
 } from '@graphdriver/core/conformance'
 import { afterAll, beforeAll, describe, test } from 'vitest'
-import { need } from '../requirement.ts'
 import type { ToldLine, ToldResult } from './examination.ts'
-import { type GuestRequest, guestRequirements, isGuestBuilt, runInGuest } from './guest.ts'
+import { type GuestRequest, missingGuest, runInGuest } from './guest.ts'
 
 export interface GuestConformance extends Omit<GuestRequest, 'command' | 'onOutput' | 'waits'> {
   /** Of the driver, and what it is on. */
@@ -25,7 +24,6 @@ export interface GuestConformance extends Omit<GuestRequest, 'command' | 'onOutp
 /** Whole suites take a quarter of an hour in guests. */
 const wanted = process.env['GRAPHDRIVER_GUESTS'] === 'all'
 const notWanted = 'only with GRAPHDRIVER_GUESTS=all'
-const notBuilt = 'the kernel of the guests is not built: node tooling/lab/src/guest/prepare.ts'
 
 /**
  * Registers the suite for a driver in a guest. All guests of a file start together, as far as there is room for them; each
@@ -33,8 +31,7 @@ const notBuilt = 'the kernel of the guests is not built: node tooling/lab/src/gu
  */
 export async function guestConformance(options: GuestConformance): Promise<void> {
   const { title, cases, report } = options
-  const unbuilt = (await isGuestBuilt()) ? undefined : notBuilt
-  const missing = wanted ? (need(...guestRequirements) ?? unbuilt) : notWanted
+  const missing = wanted ? await missingGuest() : notWanted
   const results = new Results(cases)
   const seconds = options.seconds ?? 3000
   if (missing === undefined) beforeAll(() => void results.follow({ ...options, seconds }))

@@ -11,7 +11,7 @@ import { tryLockDirectory } from '@graphdriver/sys'
 import { execa } from 'execa'
 import { cached, type CacheRecipe, isCached } from '../cache.ts'
 import { filesystem } from '../filesystem.ts'
-import type { Requirement } from '../requirement.ts'
+import { need, type Requirement } from '../requirement.ts'
 
 /** What building one takes, in the terms of `need`; the kernel takes a quarter of an hour, once. */
 export const guestRequirements: readonly Requirement[] = [
@@ -74,8 +74,15 @@ const recipe: CacheRecipe = {
 
 const standardScratch: GuestScratch = { filesystem: 'ext4', sizeMiB: 4096 }
 
+/** Why there can be no guest here, or what else is missing. It says how the kernel is built, and does not do it by the way. */
+export async function missingGuest(...requirements: readonly Requirement[]): Promise<string | undefined> {
+  const missing = need(...guestRequirements, ...requirements)
+  if (missing !== undefined || (await isGuestBuilt())) return missing
+  return 'the kernel of the guests is not built: node tooling/lab/src/guest/prepare.ts'
+}
+
 /** Whether a guest starts in a second, or in the quarter of an hour that its kernel takes to build. */
-export function isGuestBuilt(): Promise<boolean> {
+function isGuestBuilt(): Promise<boolean> {
   return isCached(recipe)
 }
 

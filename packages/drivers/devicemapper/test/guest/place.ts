@@ -1,12 +1,10 @@
 /** What the scenarios work with, in a guest: data roots with the driver, and pools that are looked at from outside. */
-import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { type Driver, type DriverOptions, hostOf, type LayerId, parseLayerId } from '@graphdriver/core'
+import { type Driver, type DriverOptions, hostOf } from '@graphdriver/core'
 import { run } from '@graphdriver/sys'
 import devicemapper from '../../dist/index.js'
-
-export const id = parseLayerId
 
 export const standard: DriverOptions = {
   'dm.fs': 'ext4',
@@ -26,28 +24,6 @@ export function openAt(root: string, options: DriverOptions = standard): Promise
 
 export function homeOf(root: string): string {
   return path.join(root, 'devicemapper')
-}
-
-/** Makes a layer with a file of its own name. */
-export async function makeLayer(driver: Driver, name: string, parent?: string): Promise<LayerId> {
-  await driver.create(id(name), parent === undefined ? {} : { parent: id(parent) })
-  await write(driver, name, name, name)
-  return id(name)
-}
-
-export async function write(
-  driver: Driver,
-  layer: string,
-  file: string,
-  content: string | Buffer,
-): Promise<void> {
-  await using mount = await driver.get(id(layer))
-  writeFileSync(path.join(mount.path, file), content)
-}
-
-export async function read(driver: Driver, layer: string, file = layer): Promise<string> {
-  await using mount = await driver.get(id(layer))
-  return readFileSync(path.join(mount.path, file), 'utf8')
 }
 
 /** Names of the device mapper's devices that are there, as its own program lists them. */

@@ -1,8 +1,8 @@
 /** What the scenarios work with, in a guest: a pool that can be broken, and data roots on it. */
-import { mkdtempSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { type Driver, hostOf, type LayerId, parseLayerId } from '@graphdriver/core'
+import { type Driver, hostOf } from '@graphdriver/core'
 import { attachLoop, run } from '@graphdriver/sys'
 import {
   activateDevice,
@@ -13,7 +13,6 @@ import {
 } from '@graphdriver/sys/devicemapper'
 import zfs from '../../dist/index.js'
 
-export const id = parseLayerId
 export const pool = 'scenario'
 export const root = `/mnt/${pool}`
 
@@ -54,28 +53,6 @@ export async function makePool(mebibytes = 512): Promise<Disk> {
 
 export function open(): Promise<Driver> {
   return zfs.open(hostOf(zfs, { root }))
-}
-
-/** Makes a layer with a file of its own name. */
-export async function makeLayer(driver: Driver, name: string, parent?: string): Promise<LayerId> {
-  await driver.create(id(name), parent === undefined ? {} : { parent: id(parent) })
-  await write(driver, name, name, name)
-  return id(name)
-}
-
-export async function write(
-  driver: Driver,
-  layer: string,
-  file: string,
-  content: string | Buffer,
-): Promise<void> {
-  await using mount = await driver.get(id(layer))
-  writeFileSync(path.join(mount.path, file), content)
-}
-
-export async function read(driver: Driver, layer: string, file = layer): Promise<string> {
-  await using mount = await driver.get(id(layer))
-  return readFileSync(path.join(mount.path, file), 'utf8')
 }
 
 /** All that is in the pool, as its own program lists it, each with some properties. */

@@ -5,32 +5,20 @@ import { once } from 'node:events'
 import { linkSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { type Driver, isGraphDriverError } from '@graphdriver/core'
+import type { Driver } from '@graphdriver/core'
 import { run } from '@graphdriver/sys'
-import { killAtEachCall } from '@tooling/lab'
-import { id, listed, makeLayer, makePool, open, pool, read, root, write } from './place.ts'
+import { id, killAtEachCall } from '@tooling/lab'
+import { code, makeNamed, read, rowOf, runScenario, type Scenarios, write } from '@tooling/lab/guest-scenario'
+import { listed, makePool, open, pool, root } from './place.ts'
 
 const victim = fileURLToPath(new URL('victim.ts', import.meta.url))
 const mebibyte = 1024 * 1024
 
-function code(expected: string, reason?: string) {
-  return (error: unknown): boolean => {
-    assert(isGraphDriverError(error), String(error))
-    assert.equal(error.code, expected, String(error))
-    if (reason !== undefined) assert.equal((error.details as { readonly reason?: string }).reason, reason)
-    return true
-  }
-}
-
-function rowOf(rows: readonly (readonly [string, string])[], key: string): string {
-  return rows.find(([name]) => name === key)?.[1] ?? ''
-}
-
-const scenarios: Readonly<Record<string, () => Promise<void>>> = {
+const scenarios: Scenarios = {
   async 'docker-layout'() {
     await makePool()
     await using driver = await open()
-    await makeLayer(driver, 'one')
+    await makeNamed(driver, 'one')
     await driver.createReadWrite(id('two'), { parent: id('one'), storageOptions: { size: '10M' } })
     const lines = (await listed('type', 'mountpoint', 'quota', 'origin', 'defer_destroy')).map((line) =>
       line.replaceAll(/graphdriver-[0-9a-f]{16}/g, 'SNAPSHOT'),
@@ -49,7 +37,7 @@ const scenarios: Readonly<Record<string, () => Promise<void>>> = {
   async full() {
     await makePool(256)
     await using driver = await open()
-    await makeLayer(driver, 'kept')
+    await makeNamed(driver, 'kept')
     await driver.create(id('filling'))
     await assert.rejects(write(driver, 'filling', 'big', Buffer.alloc(400 * mebibyte, 'x')), {
       code: 'ENOSPC',
@@ -66,14 +54,14 @@ const scenarios: Readonly<Record<string, () => Promise<void>>> = {
     code('GD_NO_SPACE')(refused)
     await driver.remove(id('filling'))
     assert.equal(await read(driver, 'kept'), 'kept')
-    await makeLayer(driver, 'again', 'kept')
+    await makeNamed(driver, 'again', 'kept')
     assert.equal(await read(driver, 'again'), 'again')
   },
 
   async suspended() {
     const disk = await makePool()
     await using driver = await open()
-    await makeLayer(driver, 'kept')
+    await makeNamed(driver, 'kept')
     disk.break()
     // It notices with the next write.
     spawn('zpool', ['sync', pool], { stdio: 'ignore' }).unref()
@@ -88,13 +76,13 @@ const scenarios: Readonly<Record<string, () => Promise<void>>> = {
     await run('zpool', ['clear', pool])
     assert.equal(await driver.exists(id('new')), false)
     assert.equal(await read(driver, 'kept'), 'kept')
-    await makeLayer(driver, 'new', 'kept')
+    await makeNamed(driver, 'new', 'kept')
   },
 
   async busy() {
     await makePool()
     await using driver = await open()
-    await makeLayer(driver, 'held')
+    await makeNamed(driver, 'held')
     const mount = await driver.get(id('held'))
     const holder = spawn('unshare', ['--mount', 'sh', '-c', 'echo ready; exec sleep 1000'])
     await once(holder.stdout, 'data')
@@ -103,7 +91,7 @@ const scenarios: Readonly<Record<string, () => Promise<void>>> = {
     const busy = rowOf(await driver.status(), 'Removed, in use')
     // Removing the mount point may have ended the copy of the mount there, too: then nothing is left.
     if (busy !== '') assert.match(busy, new RegExp(`pid ${holder.pid} \\(sleep\\)`))
-    await makeLayer(driver, 'held')
+    await makeNamed(driver, 'held')
     holder.kill()
     await once(holder, 'exit')
     await driver.remove(id('unknown'))
@@ -122,8 +110,8 @@ const scenarios: Readonly<Record<string, () => Promise<void>>> = {
       await use(driver)
     }
     await reopened(async (driver) => {
-      await makeLayer(driver, 'base')
-      await makeLayer(driver, 'kept', 'base')
+      await makeNamed(driver, 'base')
+      await makeNamed(driver, 'kept', 'base')
     })
     const killed = await killAtEachCall(
       [victim, 'use'],
@@ -131,7 +119,7 @@ const scenarios: Readonly<Record<string, () => Promise<void>>> = {
       () =>
         reopened(async (driver) => {
           await driver.remove(id('new'))
-          if (!(await driver.exists(id('gone')))) await makeLayer(driver, 'gone', 'kept')
+          if (!(await driver.exists(id('gone')))) await makeNamed(driver, 'gone', 'kept')
         }),
       async (where) => {
         await reopened(async (driver) => {
@@ -200,8 +188,4 @@ const scenarios: Readonly<Record<string, () => Promise<void>>> = {
   },
 }
 
-const [name = ''] = process.argv.slice(2)
-const scenario = scenarios[name]
-assert(scenario !== undefined, `no scenario ${name}`)
-await scenario()
-process.exit(0)
+await runScenario(scenarios)

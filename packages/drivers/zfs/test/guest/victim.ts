@@ -1,6 +1,7 @@
 /** A process of its own: `victim.ts use` makes a layer, writes in it and removes another, and is killed on the way. */
 import { writeFileSync } from 'node:fs'
-import { id, open } from './place.ts'
+import { id } from '@tooling/lab'
+import { open } from './place.ts'
 
 const driver = await open()
 if (process.argv[2] === 'use') {
