@@ -54,6 +54,7 @@ export { layerMount, type Mount } from './mount.ts'
 export { MountReferences } from './mount-references.ts'
 export {
   checkQuota,
+  mountLabelOf,
   parseBoolean,
   parseKeyValue,
   parseQuota,

@@ -1,4 +1,5 @@
 /** Parsers for the option values that drivers share, with the grammar Docker documents. */
+import type { Capabilities } from './capabilities.ts'
 import type { DriverOptions } from './definition.ts'
 import type { Quota } from './driver.ts'
 import { GraphDriverError } from './error.ts'
@@ -134,4 +135,22 @@ export function parseKeyValue(text: string): readonly [key: string, value: strin
     })
   }
   return [text.slice(0, split).trim(), text.slice(split + 1).trim()]
+}
+
+/**
+ * The SELinux context that a mount is to have: what was asked for, where labels have an effect.
+ *
+ * @throws GD_INVALID_OPTION for what would end the option of mount(2) that it is in
+ */
+export function mountLabelOf(
+  subject: string,
+  label: string | undefined,
+  { mountLabel: effective }: Pick<Capabilities, 'mountLabel'>,
+): string | undefined {
+  if (!effective || label === undefined || label === '') return undefined
+  if (/^[^"\\\0]+$/.test(label)) return label
+  throw new GraphDriverError('GD_INVALID_OPTION', `${subject}: '${label}' is no SELinux context`, {
+    option: 'mountLabel',
+    value: label,
+  })
 }

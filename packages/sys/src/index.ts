@@ -54,6 +54,7 @@ export { attachLoop, detachLoop, findLoopDevices, type LoopDevice, type LoopOpti
 export { fchmod, fchmodat, fchown, fchownat, futimens, utimensat } from './metadata.ts'
 export {
   detach,
+  hasSelinux,
   isMountPoint,
   mount,
   type MountRequest,

@@ -1,4 +1,4 @@
-import { realpathSync, rmdirSync } from 'node:fs'
+import { existsSync, realpathSync, rmdirSync } from 'node:fs'
 import { constants } from 'node:os'
 import path from 'node:path'
 import { MNT } from './constants.ts'
@@ -115,4 +115,9 @@ function canonical(file: string): string {
   } catch {
     return absolute
   }
+}
+
+/** Whether SELinux is on, so that a mount can have a context. */
+export function hasSelinux(): boolean {
+  return existsSync('/sys/fs/selinux/enforce')
 }

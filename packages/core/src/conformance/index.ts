@@ -23,6 +23,7 @@ export {
   reportFormat,
   reportText,
   type Run,
+  RunRecord,
   tally,
   writeReport,
 } from './report.ts'

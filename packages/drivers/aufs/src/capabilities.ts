@@ -1,7 +1,6 @@
-import { existsSync } from 'node:fs'
 import type { Capabilities } from '@graphdriver/core'
 import type { LayerQuota } from '@graphdriver/quota'
-import { hasCapability, inUserNamespace } from '@graphdriver/sys'
+import { hasCapability, hasSelinux, inUserNamespace } from '@graphdriver/sys'
 import type { Engine } from './engine.ts'
 
 /** The most branches that aufs takes, the one that is written to included (CONFIG_AUFS_BRANCH_MAX_127). */
@@ -21,6 +20,6 @@ export function capabilitiesOf(engine: Engine, limits: LayerQuota): Capabilities
     ownership: mapped ? 'mapped' : 'any',
     quota: limits.degree,
     inodeQuota: limits.degree !== 'none',
-    mountLabel: existsSync('/sys/fs/selinux/enforce'),
+    mountLabel: hasSelinux(),
   }
 }

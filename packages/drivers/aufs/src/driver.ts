@@ -13,6 +13,7 @@ import {
   layerMount,
   type Mount,
   MountReferences,
+  mountLabelOf,
   type Quota,
   type StatusRow,
   type TarStream,
@@ -251,7 +252,7 @@ export class AufsDriver implements Driver {
 
   /** @returns whether this call mounted it */
   async #mount(layer: StackedLayer, { mountLabel }: GetOptions): Promise<boolean> {
-    const label = this.capabilities.mountLabel ? mountLabel : undefined
+    const label = mountLabelOf(`layer ${layer.id}`, mountLabel, this.capabilities)
     try {
       const mount = (): Promise<boolean> => this.#engine.mount(layer, label)
       const { own } = layerPaths(this.home, layer.id)

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { naiveDiff, type TreeWorkers } from '@graphdriver/archive'
 import {
   type CallOptions,
@@ -13,12 +12,20 @@ import {
   layerMount,
   type Mount,
   MountReferences,
+  mountLabelOf,
   type Quota,
   type StatusRow,
   type TarStream,
   type Usage,
 } from '@graphdriver/core'
-import { hasCapability, isMountPoint, isSystemError, statfs, syncFilesystem } from '@graphdriver/sys'
+import {
+  hasCapability,
+  hasSelinux,
+  isMountPoint,
+  isSystemError,
+  statfs,
+  syncFilesystem,
+} from '@graphdriver/sys'
 import { describePool } from './description.ts'
 import type { DeviceSet } from './device-set.ts'
 import type { DeviceMapperHost } from './host.ts'
@@ -49,7 +56,7 @@ export class DeviceMapperDriver implements Driver {
     ownership: 'any',
     quota: 'device',
     inodeQuota: false,
-    mountLabel: existsSync('/sys/fs/selinux/enforce'),
+    mountLabel: hasSelinux(),
   }
   readonly #devices: DeviceSet
   readonly #host: DeviceMapperHost
@@ -96,7 +103,7 @@ export class DeviceMapperDriver implements Driver {
   async get(id: LayerId, { signal, mountLabel }: GetOptions = {}): Promise<Mount> {
     signal?.throwIfAborted()
     const target = mountPoint(this.home, id)
-    const label = this.capabilities.mountLabel ? mountLabel : undefined
+    const label = mountLabelOf(`layer ${id}`, mountLabel, this.capabilities)
     await this.#references.acquire(target, () =>
       this.#devices.locked(() => mountLayer(this.#devices, id, label), signal),
     )

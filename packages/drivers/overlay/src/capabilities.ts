@@ -1,7 +1,6 @@
-import { existsSync } from 'node:fs'
 import type { Capabilities } from '@graphdriver/core'
 import type { LayerQuota } from '@graphdriver/quota'
-import { hasCapability, inUserNamespace } from '@graphdriver/sys'
+import { hasCapability, hasSelinux, inUserNamespace } from '@graphdriver/sys'
 import type { OverlayHost } from '@graphdriver/sys/overlayfs'
 
 export function capabilitiesOf(host: OverlayHost, limits: LayerQuota): Capabilities {
@@ -17,6 +16,6 @@ export function capabilitiesOf(host: OverlayHost, limits: LayerQuota): Capabilit
     ownership: mapped ? 'mapped' : 'any',
     quota: limits.degree,
     inodeQuota: limits.degree !== 'none',
-    mountLabel: existsSync('/sys/fs/selinux/enforce'),
+    mountLabel: hasSelinux(),
   }
 }

@@ -21,6 +21,7 @@ import {
   layerMount,
   type Mount,
   MountReferences,
+  mountLabelOf,
   type Quota,
   type StatusRow,
   type TarStream,
@@ -231,7 +232,7 @@ export class OverlayDriver implements Driver {
     const { home } = this
     const { directory, merged, work } = layerPaths(home, id)
     const { options, appendsLower } = this.#host
-    const label = this.capabilities.mountLabel ? mountLabel : undefined
+    const label = mountLabelOf(`layer ${id}`, mountLabel, this.capabilities)
     const upper = { diff: path.join(id, 'upper'), work: path.join(id, 'work') }
     try {
       const prepare = (): void => this.#tools.limits.makeRoom(directory, work)

@@ -1,7 +1,6 @@
-import { existsSync } from 'node:fs'
 import type { Capabilities } from '@graphdriver/core'
 import type { LayerQuota } from '@graphdriver/quota'
-import { getpagesize, hasCapability, inUserNamespace } from '@graphdriver/sys'
+import { getpagesize, hasCapability, hasSelinux, inUserNamespace } from '@graphdriver/sys'
 import { maximumDepth, type OverlayHost } from '@graphdriver/sys/overlayfs'
 
 export function capabilitiesOf(host: OverlayHost, limits: LayerQuota): Capabilities {
@@ -17,7 +16,7 @@ export function capabilitiesOf(host: OverlayHost, limits: LayerQuota): Capabilit
     ownership: mapped ? 'mapped' : 'any',
     quota: limits.degree,
     inodeQuota: limits.degree !== 'none',
-    mountLabel: host.program === undefined && existsSync('/sys/fs/selinux/enforce'),
+    mountLabel: host.program === undefined && hasSelinux(),
   }
 }
 

@@ -19,6 +19,7 @@ import {
   layerMount,
   type Mount,
   MountReferences,
+  mountLabelOf,
   type Quota,
   type StatusRow,
   type TarStream,
@@ -237,7 +238,7 @@ export class Overlay2Driver implements Driver {
 
   /** @returns whether this call mounted it */
   async #mount(id: LayerId, record: LayerRecord, { mountLabel }: GetOptions): Promise<boolean> {
-    const label = this.capabilities.mountLabel ? mountLabel : undefined
+    const label = mountLabelOf(`layer ${id}`, mountLabel, this.capabilities)
     try {
       const { limits } = this.#tools
       const mount = (): Promise<boolean> => mountLayer(this.home, id, record, this.#host, limits, label)

@@ -73,12 +73,6 @@ function stackOf(
   committed: boolean,
   label: string | undefined,
 ): Stack {
-  if (label?.includes('"') === true) {
-    throw new GraphDriverError('GD_INVALID_OPTION', `layer ${id}: '${label}' is no SELinux context`, {
-      option: 'mountLabel',
-      value: label,
-    })
-  }
   const { options } = host
   const below = lower.length > 0 ? lower : [`${id}/nothing`]
   if (committed) return { lower: [`${id}/diff`, ...below], options, label }

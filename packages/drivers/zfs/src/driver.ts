@@ -14,12 +14,21 @@ import {
   layerMount,
   type Mount,
   MountReferences,
+  mountLabelOf,
   type Quota,
   type StatusRow,
   type TarStream,
   type Usage,
 } from '@graphdriver/core'
-import { detach, hasCapability, isMountPoint, isSystemError, mount, removeMountPoint } from '@graphdriver/sys'
+import {
+  detach,
+  hasCapability,
+  hasSelinux,
+  isMountPoint,
+  isSystemError,
+  mount,
+  removeMountPoint,
+} from '@graphdriver/sys'
 import { datasetsIn, readProperties, setProperties } from '@graphdriver/sys/zfs'
 import { discardDataset, hideLayer, makeLayer, reapDatasets } from './construction.ts'
 import { datasetOf, layerNotFound, layerOf, mountPoint } from './layout.ts'
@@ -47,7 +56,7 @@ export class ZfsDriver implements Driver {
     ownership: 'any',
     quota: 'dataset',
     inodeQuota: false,
-    mountLabel: false,
+    mountLabel: hasSelinux(),
   }
   readonly #filesystem: string
   readonly #workers: TreeWorkers
@@ -88,10 +97,11 @@ export class ZfsDriver implements Driver {
     if (hidden !== undefined && !discardDataset(hidden)) this.#leftovers = true
   }
 
-  async get(id: LayerId, options: GetOptions = {}): Promise<Mount> {
-    options.signal?.throwIfAborted()
+  async get(id: LayerId, { signal, mountLabel }: GetOptions = {}): Promise<Mount> {
+    signal?.throwIfAborted()
     const target = mountPoint(this.home, id)
-    await this.#references.acquire(target, () => this.#mount(id, target))
+    const label = mountLabelOf(`layer ${id}`, mountLabel, this.capabilities)
+    await this.#references.acquire(target, () => this.#mount(id, target, label))
     return layerMount(id, target, false, (mounted) => this.put(mounted))
   }
 
@@ -221,11 +231,12 @@ export class ZfsDriver implements Driver {
   }
 
   /** By mount(2): no process is started. ZFS itself lets a dataset be mounted once at a place. */
-  async #mount(id: LayerId, target: string): Promise<void> {
+  async #mount(id: LayerId, target: string, label?: string): Promise<void> {
     // dockerd leaves none.
     inPool(this.#filesystem, () => makeMountPoint(target))
     try {
-      mount({ source: datasetOf(this.#filesystem, id), target, type: 'zfs' })
+      const data = label === undefined ? undefined : `context="${label}"`
+      mount({ source: datasetOf(this.#filesystem, id), target, type: 'zfs', data })
     } catch (error) {
       removeMountPoint(target)
       if (isSystemError(error, 'ENOENT', 'EINVAL', 'ENAMETOOLONG') && !this.#exists(id))

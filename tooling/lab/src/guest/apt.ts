@@ -2,10 +2,9 @@
 import { mkdir, mkdtemp, readdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { execa } from 'execa'
-import { ownDistribution } from '../image/distribution.ts'
+import { debianMirror } from '../image/distribution.ts'
 
 const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg'
-const standardMirror = 'http://deb.debian.org/debian'
 
 /** An apt whose whole state is in one directory. */
 export class PrivateApt {
@@ -31,11 +30,11 @@ export class PrivateApt {
     }).flatMap(([name, value]) => ['-o', `${name}=${value}`])
   }
 
-  /** Reads the lists of the suites (`main` and `contrib`) from the machine's own mirror. Backports count as new. */
+  /** Reads the lists of the suites (`main` and `contrib`) of Debian. Backports count as new. */
   static async open(directory: string, suites: readonly string[]): Promise<PrivateApt> {
     for (const name of ['lists/partial', 'archives/partial', 'parts'])
       await mkdir(path.join(directory, name), { recursive: true })
-    const { mirror = standardMirror } = await ownDistribution()
+    const mirror = await debianMirror()
     const lines = suites.map((suite) => `deb [signed-by=${keyring}] ${mirror} ${suite} main contrib\n`)
     await writeFile(path.join(directory, 'sources.list'), lines.join(''))
     await writeFile(path.join(directory, 'status'), '')

@@ -1,12 +1,11 @@
-/** In a guest: the suite as a program. Each line that it prints is one result, or at the end the report. */
+/** In a guest: the suite as a program. Each line that it prints is the result of one case. */
 import { inspect } from 'node:util'
 import {
-  type CaseResult,
   type ConformanceCase,
   examine,
   reportFormat,
   reportText,
-  type Run,
+  RunRecord,
   type Subject,
 } from '@graphdriver/core/conformance'
 
@@ -16,27 +15,25 @@ export interface Examination {
 }
 
 /** What is said of a case as soon as it has ended. */
-export type ToldResult = Pick<CaseResult, 'id' | 'outcome' | 'reason'> & {
+export interface ToldLine {
+  /** Of a run of this case alone, as `reportText` writes it: whoever hears no more has that much. */
+  readonly report: string
   /** What was thrown, with its stack. */
   readonly error?: string | undefined
 }
 
-export type ToldLine = { readonly result: ToldResult } | { readonly report: string }
-
-/** Examines one after another, and reports them as one run, the first's. */
-export async function tellExaminations(first: Examination, ...more: readonly Examination[]): Promise<void> {
-  const run = await tellResults(first)
-  const cases = [...run.cases]
-  for (const one of more) cases.push(...(await tellResults(one)).cases)
-  tell({ report: reportText({ format: reportFormat, runs: [{ ...run, cases }] }) })
-}
-
-function tellResults({ subject, cases }: Examination): Promise<Run> {
-  return examine(subject, {
-    cases,
-    onResult: ({ id, outcome, reason, error }) =>
-      tell({ result: { id, outcome, reason, error: textOf(error) } }),
-  })
+/** Examines one after another. */
+export async function tellExaminations(...examinations: readonly Examination[]): Promise<void> {
+  for (const { subject, cases } of examinations)
+    await examine(subject, {
+      cases,
+      onResult: (result) => {
+        const record = new RunRecord(subject)
+        record.add(result)
+        const report = reportText({ format: reportFormat, runs: [record.run()] })
+        tell({ report, error: textOf(result.error) })
+      },
+    })
 }
 
 function tell(line: ToldLine): void {

@@ -4,14 +4,13 @@
  * memory, so that programs, packages and this repository are there as they are here.
  */
 import { chmod, copyFile, mkdir, open, readFile, writeFile } from 'node:fs/promises'
-import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { tryLockDirectory } from '@graphdriver/sys'
 import { execa } from 'execa'
 import { cached, type CacheRecipe, isCached } from '../cache.ts'
 import { filesystem } from '../filesystem.ts'
 import { need, type Requirement } from '../requirement.ts'
+import { takeRoom } from './room.ts'
 
 /** What building one takes, in the terms of `need`; the kernel takes a quarter of an hour, once. */
 export const guestRequirements: readonly Requirement[] = [
@@ -49,6 +48,8 @@ export interface GuestRequest {
   readonly scratch?: GuestScratch | undefined
   /** Blank block devices: `/dev/ubdb`, `/dev/ubdc`, … */
   readonly disks?: readonly { readonly sizeMiB: number }[] | undefined
+  /** With SELinux, enforcing the policy of `policy.cil`. */
+  readonly selinux?: boolean | undefined
   /** 3072 by default. */
   readonly memoryMiB?: number | undefined
   /** Whether it waits until there is room for one that takes long, among all of that sort. */
@@ -101,6 +102,7 @@ export async function runInGuest(request: GuestRequest): Promise<GuestResult> {
   await allowMappings()
   using _ = request.waits === true ? await takeRoom(request.signal) : undefined
   const { memoryMiB = 3072, scratch = standardScratch, disks = [], seconds = 600, signal } = request
+  const { selinux = false } = request
   const sizes = [scratch.sizeMiB, ...disks.map(({ sizeMiB }) => sizeMiB)]
   // The guest's memory is a file, and so are its disks.
   const total = memoryMiB + sizes.reduce((sum, size) => sum + size, 0)
@@ -114,6 +116,10 @@ export async function runInGuest(request: GuestRequest): Promise<GuestResult> {
     await disk.truncate(size * 1024 * 1024)
   }
   await writeFile(at('job/job.sh'), script({ ...request, scratch }, path.join(system, 'tools/bin')))
+  if (selinux) {
+    const files = ['--output', at('job/policy'), '--filecontext', at('contexts')]
+    await execa('secilc', [...files, path.join(import.meta.dirname, 'policy.cil')])
+  }
   const kernel = [
     `mem=${memoryMiB}M`,
     'root=/dev/root',
@@ -129,6 +135,8 @@ export async function runInGuest(request: GuestRequest): Promise<GuestResult> {
     'con0=null,fd:3',
     'con1=null,fd:1',
     'con2=null,fd:2',
+    `selinux=${Number(selinux)}`,
+    'enforcing=1',
     'panic=-1',
     'noreboot',
     'seccomp=auto',
@@ -161,27 +169,6 @@ export async function runInGuest(request: GuestRequest): Promise<GuestResult> {
     throw new Error(`the guest ${how}: ${await lastWords(at('console'), ended)}`)
   }
   return { exitCode: Number(status), stdout: ended.stdout, stderr: withoutBoot(ended.stderr) }
-}
-
-/**
- * Guests that take long, of all processes together: one waits for much, so there may be some more than processors, but not
- * so many that what they run takes several times as long as by itself.
- *
- * @throws the signal's reason
- */
-async function takeRoom(signal: AbortSignal | undefined): Promise<Disposable> {
-  const directory = '/run/graphdriver-lab'
-  const rooms = Array.from({ length: availableParallelism() + 1 }, (_, index) =>
-    path.join(directory, `guest-${index}`),
-  )
-  for (const room of rooms) await mkdir(room, { recursive: true })
-  for (;;) {
-    for (const room of rooms) {
-      const taken = tryLockDirectory(room, 'exclusive')
-      if (taken !== undefined) return taken
-    }
-    await setTimeout(200, undefined, { signal })
-  }
 }
 
 /** The processes of a guest that has died end on their own, but not at once. */

@@ -34,6 +34,9 @@ mount -t tmpfs -o mode=755 mnt mnt
 mount -t cgroup2 cgroup sys/fs/cgroup 2>/dev/null
 mkdir run/job
 mount -t hostfs -o "$job" none run/job || fail 'no job'
+if [ -e run/job/policy ]; then
+  mount -t selinuxfs selinuxfs sys/fs/selinux && cat run/job/policy >sys/fs/selinux/load || fail 'no SELinux'
+fi
 echo guest >/proc/sys/kernel/hostname
 # The consoles pass bytes on as they are.
 stty -F dev/tty1 raw -echo

@@ -37,7 +37,15 @@ export async function buildKernel(apt: PrivateApt, work: string, target: string)
   await kernel.make('prepare', 'scripts')
   await addZfs(zfs, tree, kernel)
   await kernel.configure()
-  await kernel.demand('ZFS', 'DM_THIN_PROVISIONING', 'XFS_QUOTA', 'OVERLAY_FS', 'BTRFS_FS', 'HOSTFS')
+  await kernel.demand(
+    'ZFS',
+    'DM_THIN_PROVISIONING',
+    'XFS_QUOTA',
+    'OVERLAY_FS',
+    'BTRFS_FS',
+    'HOSTFS',
+    'SECURITY_SELINUX',
+  )
   await kernel.make('linux')
   await execa('strip', ['-o', target, path.join(tree, 'linux')])
   return { linux: `${source} ${(await apt.version(source)) ?? ''}`, zfs: zfs.version }

@@ -5,6 +5,8 @@ import path from 'node:path'
 import { type Driver, isGraphDriverError, type LayerId, type StatusRow } from '@graphdriver/core'
 import { id, makeLayer } from '../workbench.ts'
 
+export { id } from '../workbench.ts'
+
 export type Scenarios = Readonly<Record<string, () => Promise<void>>>
 
 /** Runs the one that the command line names; ends with 0 when what it says is so. */

@@ -10,13 +10,13 @@ export interface Distribution {
 
 const fallback: Distribution = { suite: 'stable', mirror: undefined }
 
-async function ownSuite(): Promise<string | undefined> {
+async function ownRelease(key: 'ID' | 'VERSION_CODENAME'): Promise<string | undefined> {
   const release = await readFile('/etc/os-release', 'utf8').catch(() => '')
-  return /^VERSION_CODENAME=(\w+)$/m.exec(release)?.[1]
+  return new RegExp(`^${key}="?(\\w+)"?$`, 'm').exec(release)?.[1]
 }
 
 export async function ownDistribution(): Promise<Distribution> {
-  const suite = await ownSuite()
+  const suite = await ownRelease('VERSION_CODENAME')
   if (suite === undefined) return fallback
   const format = ['--format', '$(RELEASE) $(REPO_URI)', 'Created-By: Packages']
   const targets = await command('apt-get', ['indextargets', ...format]).catch(() => '')
@@ -25,4 +25,10 @@ export async function ownDistribution(): Promise<Distribution> {
     .map((line) => line.split(' '))
     .find(([release]) => release === suite)?.[1]
   return mirror === undefined ? fallback : { suite, mirror }
+}
+
+/** A mirror that has Debian: the machine's own, unless it is of another distribution. */
+export async function debianMirror(): Promise<string> {
+  const { mirror } = (await ownRelease('ID')) === 'debian' ? await ownDistribution() : fallback
+  return mirror ?? 'http://deb.debian.org/debian'
 }
