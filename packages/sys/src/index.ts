@@ -48,6 +48,7 @@ export {
   syncFilesystem,
   syncfs,
 } from './filesystem.ts'
+export { fileHolders, mountHolders } from './holders.ts'
 export { cstring, type Path } from './libc.ts'
 export { growExt4, growLoop, growXfs } from './grow.ts'
 export { attachLoop, detachLoop, findLoopDevices, type LoopDevice, type LoopOptions } from './loop.ts'

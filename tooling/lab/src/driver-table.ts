@@ -1,9 +1,9 @@
 /**
- * `node driver-table.ts [--check] REPORT…`: puts the reports of a test run together as `conformance.json` in the
- * repository's root, and writes the driver table in the README from it; with `--check` it only says whether the
- * README has the table of this run.
+ * `node driver-table.ts [--check]`: puts the reports that the tests of all drivers wrote together as `conformance.json` in
+ * the repository's root, and writes the driver table in the README from it; with `--check` it only says whether the README
+ * has the table of this run.
  */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import {
@@ -25,20 +25,30 @@ function withTable(text: string, table: string): string {
   return `${text.slice(0, start + marks[0].length)}\n\n${table}\n\n${text.slice(end)}`
 }
 
+/** Where the tests of a driver write what the suite found. */
+function reportOf(test: string): string {
+  return path.join(root, path.dirname(test), '../.turbo/conformance.json')
+}
+
 /** On a host that lacks something the run says less than the README, which is no mistake of the README's. */
-function isWhole({ runs }: Report): boolean {
-  return runs.every(({ cases }) =>
-    cases.every(({ outcome, reason }) => outcome !== 'cannot-run' || reason?.startsWith('needs ') !== true),
+function lacksSomething({ runs }: Report): boolean {
+  return runs.some(({ cases }) =>
+    cases.some(({ outcome, reason }) => outcome === 'cannot-run' && reason?.startsWith('needs ') === true),
   )
 }
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { check: { type: 'boolean' } } })
-const report = mergeReports(...positionals.filter((file) => existsSync(file)).map(readReport))
+const { values } = parseArgs({ options: { check: { type: 'boolean' } } })
+const reports = globSync('packages/drivers/*/test/conformance.test.ts', { cwd: root })
+  .toSorted()
+  .map(reportOf)
+/** Where there are no guests, there are drivers of which nothing is found. */
+const found = reports.filter((file) => existsSync(file))
+const report = mergeReports(...found.map(readReport))
 writeReport(path.join(root, 'conformance.json'), report)
 const before = readFileSync(readme, 'utf8')
 const after = withTable(before, driverTable(report))
 if (values.check !== true) writeFileSync(readme, after)
-else if (!isWhole(report))
+else if (found.length < reports.length || lacksSomething(report))
   console.error('driver table: this host lacks something that cases need; not compared')
 else if (before !== after) {
   console.error(

@@ -1,6 +1,6 @@
 /** The devices of one home that the kernel has now. All under the device set's lock. */
 import { setTimeout } from 'node:timers/promises'
-import { isSystemError } from '@graphdriver/sys'
+import { fileHolders, isSystemError, makedev, type MountEntry, mountHolders } from '@graphdriver/sys'
 import {
   activateDevice,
   deviceNode,
@@ -83,6 +83,14 @@ export class ActiveDevices {
       if (isSystemError(error, 'EBUSY')) return false
       throw error
     }
+  }
+
+  /** The processes that keep a device open, by a mount or a file. */
+  holdersOf(name: RecordName): readonly string[] {
+    const state = deviceState(this.nameOf(name))
+    if (state === undefined) return []
+    const isIts = (mount: MountEntry): boolean => makedev(mount.major, mount.minor) === state.device
+    return [...new Set([...mountHolders(isIts), ...fileHolders(state.device)])]
   }
 
   /** Gives a device that is open another name, and lets it go with its last user. */

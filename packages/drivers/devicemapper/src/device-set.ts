@@ -84,7 +84,7 @@ export class DeviceSet {
     if (record === undefined) return true
     const status = await this.#transactions.settled()
     if (!(await this.active.release(name))) {
-      if (this.options.deferredDeletion === false) throw inUse(name)
+      if (this.options.deferredDeletion === false) throw inUse(name, this.active.holdersOf(name))
       await this.#setAside(name, record)
       return false
     }
@@ -134,11 +134,11 @@ export class DeviceSet {
   }
 }
 
-function inUse(name: RecordName): GraphDriverError<'GD_LAYER_IN_USE'> {
+function inUse(name: RecordName, users: readonly string[]): GraphDriverError<'GD_LAYER_IN_USE'> {
+  const who = users.length > 0 ? users.join(', ') : 'something that shows no process'
   return new GraphDriverError(
     'GD_LAYER_IN_USE',
-    `devicemapper: the device of layer ${name} is open: end who uses it (a mount in another namespace, a process), or set ` +
-      'dm.use_deferred_deletion',
-    { id: name, users: [] },
+    `devicemapper: the device of layer ${name} is held by ${who}: end that, or set dm.use_deferred_deletion`,
+    { id: name, users },
   )
 }

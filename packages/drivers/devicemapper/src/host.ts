@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { findCommand, hasCapability, inUserNamespace, isSystemError, whyUnwritable } from '@graphdriver/sys'
 import { deviceMapperVersion, hasTarget } from '@graphdriver/sys/devicemapper'
 import { defaultFilesystem } from './filesystem.ts'
+import { madeByLvm } from './lvm.ts'
 import type { DeviceMapperOptions } from './options.ts'
 
 export interface DeviceMapperHost {
@@ -46,7 +47,7 @@ export function examineHost(
   const program = `mkfs.${options.filesystem ?? defaultFilesystem()}`
   if (findCommand(program) === undefined)
     return refuse('no-program', `${program} is not installed`, 'install it (e2fsprogs, xfsprogs)')
-  if (usesFiles(options)) {
+  if (usesFiles(home, options)) {
     if (!existsSync('/dev/loop-control'))
       return refuse('no-loop', 'there are no loop devices', 'load the module, modprobe loop, or give a pool')
     if (process.env['NODE_ENV'] === 'production' && !options.loopForced)
@@ -69,8 +70,9 @@ export function examineHost(
 export const loopWarning =
   'a pool in files beside the layers is slow, and loses what the filesystem below it loses: it is for trying out'
 
-export function usesFiles({ thinPool, dataDevice, directLvm }: DeviceMapperOptions): boolean {
-  return (thinPool ?? dataDevice ?? directLvm) === undefined
+/** Whether the pool is in files: no other is asked for, and none was made before. */
+export function usesFiles(home: string, { thinPool, dataDevice, directLvm }: DeviceMapperOptions): boolean {
+  return (thinPool ?? dataDevice ?? directLvm) === undefined && !madeByLvm(home)
 }
 
 function refuse(code: DeviceMapperRefusal['code'], reason: string, hint: string): DeviceMapperRefusal {

@@ -50,6 +50,11 @@ function readConfig(home: string): SetupConfig | undefined {
   return config.Device === '' ? undefined : config
 }
 
+/** Whether the home's pool is one that was made before. */
+export function madeByLvm(home: string): boolean {
+  return readConfig(home) !== undefined
+}
+
 /**
  * Makes the pool, unless it was made before, and activates it.
  *

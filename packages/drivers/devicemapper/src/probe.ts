@@ -8,6 +8,6 @@ export async function probe({ home, options }: DriverHost<DeviceMapperOptions>):
   if (!found.supported) return found
   return {
     supported: true,
-    notes: [`device mapper ${found.version}`, ...(usesFiles(options) ? [loopWarning] : [])],
+    notes: [`device mapper ${found.version}`, ...(usesFiles(home, options) ? [loopWarning] : [])],
   }
 }

@@ -1,7 +1,7 @@
 /** What is told of the pool and the dataset, with Docker's words. */
 import type { StatusRow } from '@graphdriver/core'
+import { type MountEntry, mountHolders } from '@graphdriver/sys'
 import { datasetsIn, poolOf, readProperties } from '@graphdriver/sys/zfs'
-import { holdersOf } from './holders.ts'
 import { removedPrefix } from './layout.ts'
 import { poolHealth } from './pool.ts'
 
@@ -25,9 +25,13 @@ export async function describeDataset(filesystem: string): Promise<readonly Stat
       .filter((dataset) => dataset.startsWith(`${filesystem}/${removedPrefix}`))
       .map((dataset): StatusRow => [
         'Removed, in use',
-        `${dataset}: ${holdersOf(dataset).join(', ') || 'an open file'}`,
+        `${dataset}: ${mountHolders(isOf(dataset)).join(', ') || 'an open file'}`,
       ]),
   ]
+}
+
+function isOf(dataset: string): (mount: MountEntry) => boolean {
+  return ({ type, source }) => type === 'zfs' && source === dataset
 }
 
 /** What a property is not set to is not told: then it is the default. */

@@ -24,7 +24,7 @@ export async function guestScenarios(options: GuestScenarios): Promise<void> {
         disks,
         seconds: 1200,
       })
-      expect({ exitCode, stdout, stderr }).toMatchObject({ exitCode: 0 })
+      expect({ exitCode, stdout, stderr }).toEqual({ exitCode: 0, stdout, stderr })
     })
   })
 }

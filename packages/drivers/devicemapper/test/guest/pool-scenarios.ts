@@ -101,7 +101,8 @@ export const poolScenarios: Scenarios = {
       code('GD_INVALID_OPTION'),
     )
     await run('vgchange', ['-an', 'docker'])
-    // It is known how it was made.
+    // It is known how it was made, and that it is in no files.
+    process.env['NODE_ENV'] = 'production'
     await using again = await openAt(root, { 'dm.fs': 'ext4' })
     assert.equal(await read(again, 'kept'), 'kept')
     await assert.rejects(openAt(freshDirectory(), options), code('GD_POOL_UNUSABLE', 'foreign'))

@@ -149,7 +149,10 @@ const scenarios: Scenarios = {
     await using strict = await openAt(root, { ...standard, 'dm.use_deferred_deletion': 'false' })
     const again = await strict.get(id('opened'))
     const held = openSync(`${again.path}/opened`, 'r')
-    await assert.rejects(strict.remove(id('opened')), code('GD_LAYER_IN_USE'))
+    await assert.rejects(strict.remove(id('opened')), (error) => {
+      code('GD_LAYER_IN_USE')(error)
+      return String(error).includes(`held by pid ${process.pid} (`)
+    })
     assert.equal(await strict.exists(id('opened')), true)
     closeSync(held)
     await strict.remove(id('opened'))
