@@ -4,6 +4,7 @@ import { Command, type CommanderError, Option } from 'commander'
 import type { BenchFlags } from './commands/bench.ts'
 import type { ConformanceFlags } from './commands/conformance.ts'
 import type { DiffFlags } from './commands/diff.ts'
+import type { DockerPluginFlags } from './commands/docker-plugin.ts'
 import type { MountFlags } from './commands/mount.ts'
 import type { RmFlags } from './commands/rm.ts'
 import type { RmiFlags } from './commands/rmi.ts'
@@ -47,6 +48,7 @@ export function createProgram(perform: Perform, version: string): Command {
   addImageCommands(program, perform)
   addLayerCommands(program, perform)
   addHostCommands(program, perform)
+  addServices(program, perform)
   addExaminations(program, perform)
   for (const command of [program, ...program.commands]) command.exitOverride(rethrow)
   return program
@@ -167,6 +169,21 @@ function addHostCommands(program: Command, perform: Perform): void {
         (await import('./commands/drivers.ts')).drivers(call),
       ),
   )
+}
+
+function addServices(program: Command, perform: Perform): void {
+  sub(
+    program,
+    'docker-plugin',
+    'serve a storage driver to dockerd, which keeps its images and containers in it',
+  )
+    .option('--name <name>', 'by which dockerd has it; by default graphdriver-<driver>')
+    .option('--socket <path>', "instead of the name's in /run/docker/plugins")
+    .action((flags: DockerPluginFlags, command: Command) =>
+      perform(command.optsWithGlobals(), async (call) =>
+        (await import('./commands/docker-plugin.ts')).dockerPlugin(call, flags),
+      ),
+    )
 }
 
 function addExaminations(program: Command, perform: Perform): void {

@@ -94,6 +94,8 @@ export interface ErrorDetails {
   readonly GD_INVALID_REFERENCE: { readonly reference: string }
   /** The store's own files do not parse. */
   readonly GD_STORE_CORRUPT: { readonly path: string }
+  /** Somebody has it for as long as they live: a daemon a data root, a server a socket. */
+  readonly GD_IN_USE: { readonly object: string; readonly user: string }
   /** Another process holds the store. */
   readonly GD_STORE_LOCKED: { readonly root: string }
   /** The object was opened for reading only. */

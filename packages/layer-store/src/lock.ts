@@ -3,6 +3,7 @@ import path from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { type CallOptions, GraphDriverError } from '@graphdriver/core'
 import { flock, isSystemError } from '@graphdriver/sys'
+import { excludeDockerd } from './dockerd.ts'
 
 export interface LockOptions extends CallOptions {
   /** Whether to wait for other holders; by default, as long as it takes. */
@@ -18,10 +19,11 @@ const longestPause = 200
  * Locks a data root against other processes: shared with other readers, or exclusively. Disposing it unlocks.
  *
  * The lock is flock(2) on `<root>/.graphdriver/lock`, a name that Docker ignores. The kernel drops it with the
- * process, however that ends, so there are no stale locks. dockerd does not know of it: never run both on one root.
- * Two locks of one process exclude each other like those of two.
+ * process, however that ends, so there are no stale locks. Two locks of one process exclude each other like those of
+ * two. dockerd does not know of it, and is kept out by a lock of its own while the root is locked exclusively.
  *
- * @throws GD_STORE_LOCKED when others hold it and there is no waiting, or not any longer
+ * @throws GD_STORE_LOCKED when others hold it and there is no waiting, or not any longer; GD_IN_USE for an exclusive lock
+ *   while a dockerd is alive on the root
  */
 export async function lockStore(
   root: string,
@@ -32,26 +34,31 @@ export async function lockStore(
   const file = await openLock(root, mode)
   try {
     await acquire(file, root, mode, options)
+    const dockerd = mode === 'exclusive' ? await excludeDockerd(root) : undefined
     await note(file, `${process.pid}\n`)
+    return new StoreLock(file, dockerd)
   } catch (error) {
     await file.close()
     throw error
   }
-  return new StoreLock(file)
 }
 
 class StoreLock implements AsyncDisposable {
   #file: FileHandle | undefined
+  readonly #dockerd: AsyncDisposable | undefined
 
-  constructor(file: FileHandle) {
+  constructor(file: FileHandle, dockerd: AsyncDisposable | undefined) {
     this.#file = file
+    this.#dockerd = dockerd
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     const file = this.#file
+    if (file === undefined) return
     this.#file = undefined
+    await this.#dockerd?.[Symbol.asyncDispose]()
     // Closing the only descriptor unlocks; the file stays, since removing it would race with who is opening it.
-    await file?.close()
+    await file.close()
   }
 }
 

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -46,6 +46,32 @@ describe.skipIf(!linux)('the lock of a data root', () => {
     await expect(lockStore(root, 'shared', { wait: false })).rejects.toMatchObject({
       code: 'GD_STORE_LOCKED',
     })
+  })
+
+  it('is not given while a dockerd has its volumes open there, and keeps dockerd from opening them', async () => {
+    mkdirSync(path.join(root, 'volumes'))
+    const database = path.join(root, 'volumes/metadata.db')
+    writeFileSync(database, '')
+    const daemon = spawn('flock', ['--exclusive', database, 'sh', '-c', 'echo open; read _'])
+    children.push(daemon)
+    await once(daemon.stdout, 'data')
+    await expect(lockStore(root, 'exclusive')).rejects.toMatchObject({
+      code: 'GD_IN_USE',
+      message: expect.stringContaining(`in use by dockerd (process ${daemon.pid})`),
+    })
+    await using reader = await lockStore(root, 'shared')
+    await reader[Symbol.asyncDispose]()
+    daemon.stdin.end('\n')
+    await once(daemon, 'exit')
+    const isFree = async (): Promise<boolean> => {
+      const attempt = spawn('flock', ['--exclusive', '--nonblock', database, 'true'])
+      return (await once(attempt, 'exit'))[0] === 0
+    }
+    {
+      await using _ = await lockStore(root, 'exclusive')
+      expect(await isFree()).toBe(false)
+    }
+    expect(await isFree()).toBe(true)
   })
 
   it('goes with a process that is killed', async () => {

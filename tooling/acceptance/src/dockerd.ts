@@ -1,16 +1,25 @@
 /** A real Docker daemon of a case's own: its own socket, state and root, and no network. */
 import path from 'node:path'
 import { createInterface } from 'node:readline'
+import { detach, isMountPoint } from '@graphdriver/sys'
 import { type ResultPromise, execa } from 'execa'
 import type { Place } from './graphdriver.ts'
 
 export interface Docker extends AsyncDisposable {
   /** Runs the docker command against this daemon. */
-  docker(...args: readonly string[]): Promise<string>
+  readonly docker: (...args: readonly string[]) => Promise<string>
 }
 
-/** Starts dockerd on a data root and waits until it answers. `state` is a directory for what is not data. */
-export async function startDocker({ root, driver }: Place, state: string): Promise<Docker> {
+/**
+ * Starts dockerd on a data root and waits until it answers. `state` is a directory for what is not data.
+ *
+ * @param more options of dockerd
+ */
+export async function startDocker(
+  { root, driver }: Place,
+  state: string,
+  ...more: readonly string[]
+): Promise<Docker> {
   const host = `unix://${path.join(state, 'socket')}`
   const daemon = execa(
     'dockerd',
@@ -23,15 +32,29 @@ export async function startDocker({ root, driver }: Place, state: string): Promi
       '--bridge=none',
       '--iptables=false',
       '--ip6tables=false',
+      ...more,
     ],
     settings,
   )
   await answering(daemon)
   return {
-    docker: async (...args) => (await execa('docker', ['--host', host, ...args], { stdin: 'ignore' })).stdout,
+    docker: async (...args) => {
+      // The builder that is part of dockerd.
+      const env = { DOCKER_BUILDKIT: '0' }
+      return (await execa('docker', ['--host', host, ...args], { stdin: 'ignore', env })).stdout
+    },
     async [Symbol.asyncDispose]() {
       daemon.kill('SIGTERM')
       await daemon
+    },
+  }
+}
+
+/** With plugins dockerd binds its root to itself, to share what is mounted there, and leaves it so when it ends. */
+export function boundRoot(root: string): Disposable {
+  return {
+    [Symbol.dispose]() {
+      if (isMountPoint(root)) detach(root)
     },
   }
 }

@@ -1,5 +1,5 @@
 /** The data root is Docker's: a daemon opens what we wrote, and we open what a daemon wrote. */
-import { mkdir } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import {
   type LabImage,
@@ -17,7 +17,12 @@ import { openStore } from '../src/open-store.ts'
 import { returnedLayers } from '../src/returned-layers.ts'
 
 const missing = need(...debianImageRequirements, { command: 'dockerd' }, { command: 'docker' })
-const drivers = ['overlay2', 'vfs']
+const drivers = [
+  ['overlay2', 'ext4'],
+  ['vfs', 'ext4'],
+  ['overlay', 'ext4'],
+  ['btrfs', 'btrfs'],
+] as const
 const python = ['python3', '-c', 'print(1)'] as const
 /**
  * Docker's notes on a tar with a sparse file do not reproduce it: `docker save` of the image that it has just loaded
@@ -39,10 +44,10 @@ async function savedLayers(archive: string, scratch: string): Promise<readonly s
 }
 
 test.for(drivers)(
-  'dockerd lists, runs and saves what we loaded: %s (root, docker.io)',
-  async (driver, { skip }) => {
+  'dockerd lists, runs and saves what we loaded: %j (root, docker.io)',
+  async ([driver, kind], { skip }) => {
     skip(missing !== undefined, missing)
-    await using own = await filesystem('ext4', { sizeMiB: 4096, storage: 'memory' })
+    await using own = await filesystem(kind, { sizeMiB: 4096, storage: 'memory' })
     const place: Place = { root: path.join(own.path, 'root'), driver }
     await graphdriver(place, 'load', image.dockerArchive)
 
@@ -62,10 +67,10 @@ test.for(drivers)(
 )
 
 test.for(drivers)(
-  'we list, run and give back what dockerd loaded: %s (root, docker.io)',
-  async (driver, { skip }) => {
+  'we list, run and give back what dockerd loaded: %j (root, docker.io)',
+  async ([driver, kind], { skip }) => {
     skip(missing !== undefined, missing)
-    await using own = await filesystem('ext4', { sizeMiB: 4096, storage: 'memory' })
+    await using own = await filesystem(kind, { sizeMiB: 4096, storage: 'memory' })
     const place: Place = { root: path.join(own.path, 'root'), driver }
     {
       await using state = await temporaryDirectory()
@@ -78,5 +83,51 @@ test.for(drivers)(
     expect(await returnedLayers(store, image)).toEqual(
       image.layers.map(({ name }) => (name === sparse ? 'GD_LAYER_CORRUPT' : 'the same bytes')),
     )
+  },
+)
+
+test.for(drivers)(
+  'a container of dockerd’s is seen and changed by us, and goes on: %j (root, docker.io)',
+  async ([driver, kind], { skip }) => {
+    skip(missing !== undefined, missing)
+    await using own = await filesystem(kind, { sizeMiB: 6144, storage: 'memory' })
+    const place: Place = { root: path.join(own.path, 'root'), driver }
+    await using state = await temporaryDirectory()
+    const command = ['sh', '-c', 'cat /from-us /one; echo one > /one; rm -rf /srv']
+    let container = ''
+    {
+      await using daemon = await startDocker(place, state.path)
+      await daemon.docker('load', '--input', image.dockerArchive)
+      container = await daemon.docker('create', '--network=none', '--name=box', image.reference, ...command)
+      await daemon.docker('start', '--attach', 'box').catch(() => undefined)
+      await daemon.docker('commit', 'box', 'committed')
+
+      // While it lives we read what it has, and change nothing.
+      expect(await graphdriver(place, 'images')).toContain('committed')
+      for (const change of [
+        ['load', image.dockerArchive],
+        ['mount', container],
+        ['rm', container],
+      ])
+        await expect(graphdriver(place, ...change)).rejects.toThrow(
+          /in use by dockerd \(process \d+\).*GD_IN_USE/,
+        )
+    }
+    const changes = (await graphdriver(place, 'changes', container)).split('\n')
+    expect(changes).toEqual(expect.arrayContaining(['A /one', 'D /srv']))
+    expect(await graphdriver(place, 'run', 'committed', '--', 'cat', '/one')).toBe('one')
+    const mounted = await graphdriver(place, 'mount', container)
+    await writeFile(path.join(mounted, 'from-us'), 'from us\n')
+    await graphdriver(place, 'unmount', container)
+    {
+      await using daemon = await startDocker(place, state.path)
+      expect(await daemon.docker('start', '--attach', 'box')).toBe('from us\none')
+      expect((await daemon.docker('diff', 'box')).split('\n')).toEqual(
+        expect.arrayContaining(['A /from-us', 'A /one', 'D /srv']),
+      )
+      await daemon.docker('rm', 'box')
+      await daemon.docker('rmi', '--force', 'committed', image.reference)
+    }
+    expect(await graphdriver(place, 'layers')).not.toMatch(/sha256:/)
   },
 )

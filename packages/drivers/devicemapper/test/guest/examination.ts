@@ -109,10 +109,12 @@ const common: DriverOptions = {
 }
 /** Small filesystems of ext4 have small blocks, and these less room for attributes; small ones of xfs are for tests only. */
 const mkfsarg = type === 'ext4' ? '-b 4096' : '--unsupported'
+/** The journal that is usual is most of what a pool has to write for a case. */
+const journal = type === 'ext4' ? '-J size=4 -N 32768 -E nodiscard,lazy_itable_init=1' : '-l size=8m'
 const standard: DriverOptions = {
   ...common,
   'dm.basesize': type === 'ext4' ? '256M' : '320M',
-  ...(type === 'ext4' ? { 'dm.mkfsarg': mkfsarg } : {}),
+  'dm.mkfsarg': `${mkfsarg} ${journal}`,
 }
 /** A layer's size is at least the base device's. */
 const small: DriverOptions = {

@@ -13,7 +13,8 @@ import {
   subjectOf,
   type VolumeRequest,
 } from '@graphdriver/core/conformance'
-import { run } from '@graphdriver/sys'
+import { mount, MS, run, unmountTree } from '@graphdriver/sys'
+import { createDataset } from '@graphdriver/sys/zfs'
 import { tellExaminations } from '@tooling/lab/guest-examination'
 import zfs from '../../dist/index.js'
 
@@ -33,26 +34,44 @@ function fileOf(bytes: number): string {
   return path.join(before, file)
 }
 
-const properties = ['compression=off', 'mountpoint=none', 'xattr=sa', 'acltype=posix']
-mkdirSync(mounts)
-await makePool(pool, kind === 'disk' ? '/dev/ubdb' : fileOf(4 * gibibyte), properties)
+const properties = { acltype: 'posix', compression: 'off', mountpoint: 'none', xattr: 'sa' }
+/** To make and delete a dataset by a command for every case would take as long as all that the cases do. */
+const casesPerPool = 40
+let count = 0
+const places = new Set<string>()
 
-async function makePool(name: string, device: string, own: readonly string[]): Promise<void> {
-  await run('zpool', ['create', '-f', ...own.flatMap((property) => ['-O', property]), name, device])
+mkdirSync(mounts)
+const device = kind === 'disk' ? '/dev/ubdb' : fileOf(4 * gibibyte)
+await makePool(pool, device)
+
+async function makePool(name: string, disk: string, mountpoint = 'none'): Promise<void> {
+  const own = Object.entries({ ...properties, mountpoint })
+  await run('zpool', [
+    'create',
+    '-f',
+    ...own.flatMap(([key, value]) => ['-O', `${key}=${value}`]),
+    name,
+    disk,
+  ])
 }
 
-let count = 0
-
 /** A dataset of its own for each place, as a host has one for its data root. */
-async function place(...own: readonly string[]): Promise<Place> {
-  const name = String(count++)
-  const directory = `${mounts}/${name}`
-  const options = [`mountpoint=${directory}`, ...own].flatMap((property) => ['-o', property])
-  await run('zfs', ['create', ...options, `${pool}/${name}`])
+async function place(flags = 0): Promise<Place> {
+  if (count++ % casesPerPool === casesPerPool - 1 && places.size === 0) {
+    await run('zpool', ['destroy', '-f', pool])
+    await makePool(pool, device)
+  }
+  const dataset = `${pool}/${count}`
+  const directory = `${mounts}/${count}`
+  createDataset(dataset, { mountpoint: 'legacy' })
+  mkdirSync(directory)
+  mount({ source: dataset, target: directory, type: 'zfs', flags })
+  places.add(dataset)
   return {
     path: directory,
     async [Symbol.asyncDispose]() {
-      await run('zfs', ['destroy', '-r', `${pool}/${name}`])
+      unmountTree(directory)
+      places.delete(dataset)
     },
   }
 }
@@ -61,8 +80,7 @@ async function place(...own: readonly string[]): Promise<Place> {
 async function smallPool(): Promise<Place> {
   const name = `small${count++}`
   const directory = `${mounts}/${name}`
-  const own = properties.map((property) => property.replace(/^mountpoint=.*/, `mountpoint=${directory}`))
-  await makePool(name, fileOf(gibibyte / 16), own)
+  await makePool(name, fileOf(gibibyte / 16), directory)
   return {
     path: directory,
     async [Symbol.asyncDispose]() {
@@ -76,7 +94,7 @@ const lab: Lab = {
   place: () => place(),
   volume({ kind: wanted }: VolumeRequest) {
     if (wanted === 'small') return smallPool()
-    if (wanted === 'read-only') return place('readonly=on')
+    if (wanted === 'read-only') return place(MS.RDONLY)
     throw new CannotRun('zfs has no limit of inodes')
   },
   [Symbol.asyncDispose]: () => Promise.resolve(),

@@ -1,0 +1,159 @@
+/** Calls of a plugin over its socket. */
+import { Agent, type IncomingMessage, request as httpRequest } from 'node:http'
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import type { CallOptions, TarStream } from '@graphdriver/core'
+import { thrownFor } from './failure.ts'
+import { callHeader, cancelTarget, type Request, type Response } from './protocol.ts'
+
+export class Connection {
+  readonly #socket: string
+  readonly #agent = new Agent({ keepAlive: true })
+
+  constructor(socket: string) {
+    this.#socket = socket
+  }
+
+  /** @throws what the plugin's driver threw; the signal's reason */
+  async call(target: string, body: Request = {}, options: CallOptions = {}): Promise<Response> {
+    await using exchange = await this.#send(target, jsonOf(body), options)
+    return await exchange.json()
+  }
+
+  /** The same with a tar as the body. */
+  async upload(target: string, tar: TarStream, options: CallOptions): Promise<Response> {
+    await using exchange = await this.#send(target, tar, options)
+    return await exchange.json()
+  }
+
+  /** The same with a tar as the answer. */
+  async *download(target: string, body: Request, options: CallOptions): TarStream {
+    await using exchange = await this.#send(target, jsonOf(body), options)
+    yield* exchange.bytes()
+  }
+
+  close(): void {
+    this.#agent.destroy()
+  }
+
+  async #send(target: string, body: TarStream | string, { signal }: CallOptions): Promise<Exchange> {
+    signal?.throwIfAborted()
+    const name = randomUUID()
+    const sent = httpRequest({
+      socketPath: this.#socket,
+      agent: this.#agent,
+      method: 'POST',
+      path: target,
+      headers: { [callHeader]: name },
+    })
+    const exchange = new Exchange(sent, signal, async () => {
+      if (target !== cancelTarget) await this.#cancel(name)
+    })
+    exchange.start(body)
+    try {
+      await exchange.answered()
+      return exchange
+    } catch (error) {
+      await exchange[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  /** What was under way has ended when this returns, so that nothing of it comes later. */
+  async #cancel(name: string): Promise<void> {
+    // A plugin that is away is at nothing.
+    await this.call(cancelTarget, { ID: name }).catch(() => undefined)
+  }
+}
+
+/** One call: its request, and its answer once there is one. */
+class Exchange implements AsyncDisposable {
+  readonly #sent: ReturnType<typeof httpRequest>
+  readonly #signal: AbortSignal | undefined
+  readonly #cancel: () => Promise<void>
+  readonly #abort: () => void
+  #answer: IncomingMessage | undefined
+  #tarError: unknown
+  #done = false
+
+  constructor(
+    sent: ReturnType<typeof httpRequest>,
+    signal: AbortSignal | undefined,
+    cancel: () => Promise<void>,
+  ) {
+    this.#sent = sent
+    this.#signal = signal
+    this.#cancel = cancel
+    this.#abort = () => void this.#sent.destroy()
+    // Whoever waits hears of it; there may be nobody.
+    sent.on('error', () => undefined)
+    signal?.addEventListener('abort', this.#abort, { once: true })
+  }
+
+  start(body: TarStream | string): void {
+    if (typeof body === 'string') {
+      this.#sent.end(body)
+      return
+    }
+    // A plugin that answers early stops reading, and its answer says why.
+    pipeline(Readable.from(this.#watched(body), { objectMode: false }), this.#sent).catch(() => undefined)
+  }
+
+  async *#watched(tar: TarStream): TarStream {
+    try {
+      // It is on its way when the next is asked for, and its owner may use its memory again.
+      for await (const chunk of tar) yield Buffer.from(chunk)
+    } catch (error) {
+      this.#tarError = error
+      throw error
+    }
+  }
+
+  async answered(): Promise<void> {
+    try {
+      const [answer] = (await once(this.#sent, 'response')) as [IncomingMessage]
+      this.#answer = answer
+      if (answer.statusCode !== 200) throw thrownFor(await this.json())
+    } catch (error) {
+      throw this.#reasonFor(error)
+    }
+  }
+
+  async json(): Promise<Response> {
+    const chunks: Uint8Array[] = []
+    for await (const chunk of this.bytes()) chunks.push(chunk)
+    const response = JSON.parse(Buffer.concat(chunks).toString()) as Response
+    if (response.Err !== undefined && response.Err !== '') throw thrownFor(response)
+    return response
+  }
+
+  /** @throws Error for an answer that breaks off */
+  async *bytes(): AsyncGenerator<Uint8Array> {
+    if (this.#answer === undefined) return
+    try {
+      yield* this.#answer as AsyncIterable<Uint8Array>
+      this.#done = true
+    } catch (error) {
+      throw this.#reasonFor(error)
+    }
+  }
+
+  /** What the caller is to hear: that it was the one who ended it, or what its tar threw. */
+  #reasonFor(error: unknown): unknown {
+    if (this.#signal?.aborted === true) return this.#signal.reason
+    return this.#tarError ?? error
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#signal?.removeEventListener('abort', this.#abort)
+    if (this.#done) return
+    this.#sent.destroy()
+    await this.#cancel()
+  }
+}
+
+function jsonOf(body: Request): string {
+  return `${JSON.stringify(body)}\n`
+}

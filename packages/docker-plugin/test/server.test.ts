@@ -1,0 +1,213 @@
+import { once } from 'node:events'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { request as httpRequest } from 'node:http'
+import { connect } from 'node:net'
+import path from 'node:path'
+import type { DriverDefinition } from '@graphdriver/core'
+import { temporaryDirectory } from '@graphdriver/core/conformance'
+import overlay2 from '@graphdriver/overlay2'
+import vfs from '@graphdriver/vfs'
+import { need } from '@tooling/lab'
+import { describe, expect, test } from 'vitest'
+import { openPlugin, type Plugin, servePlugin } from '../src/index.ts'
+import type { Response } from '../src/protocol.ts'
+
+const missing = need({ root: true })
+
+interface Serving extends AsyncDisposable {
+  readonly plugin: Plugin
+  readonly home: string
+  readonly failures: string[]
+  /** As Go's client does it. */
+  readonly post: (target: string, body?: string | Uint8Array) => Promise<{ status: number; body: Response }>
+  readonly init: () => Promise<unknown>
+}
+
+async function serving(definition: DriverDefinition = vfs): Promise<Serving> {
+  const directory = await temporaryDirectory()
+  const socket = path.join(directory.path, 'run', 'plugin.sock')
+  const failures: string[] = []
+  const onFailure = (call: string): number => failures.push(call)
+  const plugin = await servePlugin({ definition, socket, onFailure })
+  const home = path.join(directory.path, 'root', 'named')
+  mkdirSync(path.dirname(home))
+  const post: Serving['post'] = async (target, body = '{}\n') => {
+    const sent = httpRequest({ socketPath: socket, method: 'POST', path: target, headers: { host: '' } })
+    sent.end(body)
+    const [response] = await once(sent, 'response')
+    const text = (await Array.fromAsync(response as AsyncIterable<Buffer>)).join('')
+    return { status: (response as { statusCode: number }).statusCode, body: JSON.parse(text) as Response }
+  }
+  return {
+    plugin,
+    home,
+    failures,
+    post,
+    init: () =>
+      post('/GraphDriver.Init', JSON.stringify({ Home: home, Opts: null, UIDMaps: null, GIDMaps: null })),
+    async [Symbol.asyncDispose]() {
+      await plugin[Symbol.asyncDispose]()
+      await directory[Symbol.asyncDispose]()
+    },
+  }
+}
+
+describe.skipIf(missing !== undefined)(`plugin server (${missing ?? 'as root'})`, () => {
+  test('it is activated without a body and without a Host, and implements GraphDriver', async () => {
+    await using served = await serving()
+    const socket = connect(served.plugin.socket)
+    socket.end('POST /Plugin.Activate HTTP/1.1\r\nHost: \r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
+    const text = (await Array.fromAsync(socket as AsyncIterable<Buffer>)).join('')
+    expect(text).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
+    expect(text).toContain('{"Implements":["GraphDriver"]}\n')
+  })
+
+  test('Docker’s words are the driver’s: a life of two layers', async () => {
+    await using served = await serving(overlay2)
+    const call = async (name: string, body: object): Promise<Response> => {
+      const { status, body: answer } = await served.post(`/GraphDriver.${name}`, JSON.stringify(body))
+      expect([name, status, answer.Err ?? '']).toEqual([name, 200, ''])
+      return answer
+    }
+    await served.init()
+    expect(await call('Capabilities', {})).toEqual({ Capabilities: { ReproducesExactDiffs: false } })
+    await call('Create', { ID: 'image' })
+    await call('CreateReadWrite', { ID: 'image-init', Parent: 'image', MountLabel: '', StorageOpt: null })
+    const { Dir = '' } = await call('Get', { ID: 'image-init', MountLabel: '' })
+    writeFileSync(path.join(Dir, 'new & <odd>'), 'content')
+    expect(await call('Changes', { ID: 'image-init', Parent: 'image' })).toEqual({
+      Changes: [{ Path: '/new & <odd>', Kind: 1 }],
+    })
+    expect(await call('DiffSize', { ID: 'image-init', Parent: 'image' })).toEqual({ Size: 7 })
+    await call('Put', { ID: 'image-init' })
+    expect(await call('Exists', { ID: 'image-init' })).toEqual({ Exists: true })
+    expect((await call('GetMetadata', { ID: 'image-init' })).Metadata).toHaveProperty('UpperDir')
+    expect((await call('Status', {})).Status?.map(([key]) => key)).toContain('Backing Filesystem')
+    await call('Remove', { ID: 'image-init' })
+    await call('Remove', { ID: 'image-init' })
+    expect(await call('Exists', { ID: 'image-init' })).toEqual({ Exists: false })
+    await call('Cleanup', {})
+    expect(existsSync(path.join(served.home, 'image'))).toBe(true)
+  })
+
+  test.each([
+    ['/GraphDriver.Create', '{"ID":"../up"}', 500, /^GD_INVALID_ID: /],
+    ['/GraphDriver.Create', '{"ID":"a","Parent":"none"}', 500, /^GD_LAYER_NOT_FOUND: /],
+    ['/GraphDriver.Create', '{"ID":"a","StorageOpt":{"colour":"red"}}', 500, /^GD_INVALID_OPTION: /],
+    ['/GraphDriver.Get', '{"ID":"none"}', 500, /^GD_LAYER_NOT_FOUND: /],
+    ['/GraphDriver.Diff', '{"ID":"none"}', 500, /^GD_LAYER_NOT_FOUND: /],
+    ['/GraphDriver.Create', 'no JSON', 500, /^GD_INVALID_OPTION: .*JSON/],
+    ['/GraphDriver.Create', '[]', 500, /^GD_INVALID_OPTION: .*object/],
+    ['/GraphDriver.Create', ' '.repeat(2 * 1024 * 1024), 500, /^GD_INVALID_OPTION: .*longer/],
+    ['/GraphDriver.Init', '{"Home":"relative"}', 500, /^GD_INVALID_OPTION: .*absolute/],
+    ['/GraphDriver.Init', '{"Home":"/elsewhere"}', 500, /^GD_DRIVER_UNSUPPORTED: .*start another/],
+    [
+      '/GraphDriver.Init',
+      '{"Home":"/elsewhere","UIDMaps":[{"container_id":0,"host_id":1,"size":1}]}',
+      500,
+      /^GD_DRIVER_UNSUPPORTED: .*userns-remap/,
+    ],
+    ['/GraphDriver.Dance', '{}', 404, /no call/],
+    ['/Volume.Get', '{}', 404, /no call/],
+    ['/GraphDriver.toString', '{}', 404, /no call/],
+  ])('%s with %.40j is refused, and the plugin serves on', async (target, body, status, words) => {
+    await using served = await serving()
+    await served.init()
+    const answer = await served.post(target, body)
+    expect(answer).toMatchObject({ status, body: { Err: expect.stringMatching(words) as string } })
+    expect(served.failures).toEqual(status === 404 ? [] : [target.slice(1)])
+    expect(await served.post('/GraphDriver.Exists', '{"ID":"a"}')).toMatchObject({ body: { Exists: false } })
+  })
+
+  test('before Init, a call says that dockerd has to be started again', async () => {
+    await using served = await serving()
+    const { body } = await served.post('/GraphDriver.Exists', '{"ID":"a"}')
+    expect(body.Err).toMatch(/^GD_CLOSED: .*restart dockerd/)
+  })
+
+  test('a tar that is none is read to its end before it is refused', async () => {
+    await using served = await serving()
+    await served.init()
+    await served.post('/GraphDriver.Create', '{"ID":"a"}')
+    const junk = new Uint8Array(16 * 1024 * 1024).fill(7)
+    const { status, body } = await served.post('/GraphDriver.ApplyDiff?id=a&parent=', junk)
+    expect([status, body.Err]).toEqual([500, expect.stringMatching(/^GD_ARCHIVE_INVALID: /)])
+  })
+
+  test('whoever hangs up in the middle of an upload leaves a layer that can be removed', async () => {
+    await using served = await serving()
+    await served.init()
+    await served.post('/GraphDriver.Create', '{"ID":"a"}')
+    const sent = httpRequest({
+      socketPath: served.plugin.socket,
+      method: 'POST',
+      path: '/GraphDriver.ApplyDiff?id=a&parent=',
+    })
+    sent.on('error', () => undefined).write(new Uint8Array(512))
+    await expect.poll(() => sent.socket?.bytesWritten ?? 0).toBeGreaterThan(0)
+    sent.destroy()
+    await expect.poll(() => served.failures).toEqual(['GraphDriver.ApplyDiff'])
+    expect(await served.post('/GraphDriver.Remove', '{"ID":"a"}')).toMatchObject({ status: 200 })
+  })
+
+  test('a daemon that starts again is served with what is mounted', async () => {
+    await using served = await serving(overlay2)
+    await served.init()
+    await served.post('/GraphDriver.Create', '{"ID":"image"}')
+    await served.post('/GraphDriver.CreateReadWrite', '{"ID":"box","Parent":"image"}')
+    const { body } = await served.post('/GraphDriver.Get', '{"ID":"box"}')
+    await served.init()
+    writeFileSync(path.join(body.Dir ?? '', 'file'), '')
+    expect((await served.post('/GraphDriver.Get', '{"ID":"box"}')).body.Dir).toBe(body.Dir)
+    expect((await served.post('/GraphDriver.Remove', '{"ID":"box"}')).body).toEqual({})
+  })
+
+  test('a plugin that is started again goes on where it was', async () => {
+    await using served = await serving(overlay2)
+    await served.init()
+    await served.post('/GraphDriver.Create', '{"ID":"image"}')
+    await served.post('/GraphDriver.CreateReadWrite', '{"ID":"box","Parent":"image"}')
+    const { body } = await served.post('/GraphDriver.Get', '{"ID":"box"}')
+    await served.plugin[Symbol.asyncDispose]()
+    await using _ = await servePlugin({ definition: overlay2, socket: served.plugin.socket })
+    writeFileSync(path.join(body.Dir ?? '', 'file'), '')
+    const changes = await served.post('/GraphDriver.Changes', '{"ID":"box","Parent":"image"}')
+    expect(changes.body.Changes).toEqual([{ Path: '/file', Kind: 1 }])
+    await served.post('/GraphDriver.Remove', '{"ID":"box"}')
+    expect(existsSync(body.Dir ?? '')).toBe(false)
+  })
+
+  test('a socket that a killed plugin left is taken, one that is served is not', async () => {
+    await using directory = await temporaryDirectory()
+    const socket = path.join(directory.path, 'plugin.sock')
+    {
+      await using _ = await servePlugin({ definition: vfs, socket })
+      await expect(servePlugin({ definition: vfs, socket })).rejects.toThrow(/another plugin serves there/)
+    }
+    expect(existsSync(socket)).toBe(false)
+    writeFileSync(socket, '')
+    await using plugin = await servePlugin({ definition: vfs, socket })
+    await using driver = await openPlugin({ socket: plugin.socket, home: path.join(directory.path, 'home') })
+    expect(driver.capabilities.maxDepth).toBe(Number.POSITIVE_INFINITY)
+  })
+
+  test('ending it ends what it is at, and leaves no socket', async () => {
+    await using served = await serving()
+    await using driver = await openPlugin({ socket: served.plugin.socket, home: served.home })
+    const waiting = Promise.withResolvers<void>()
+    const asked = Promise.withResolvers<void>()
+    const tar = (async function* () {
+      yield new Uint8Array(512)
+      asked.resolve()
+      await waiting.promise
+    })()
+    const layer = 'a' as Parameters<typeof driver.create>[0]
+    await driver.create(layer)
+    const applied = driver.applyDiff(layer, undefined, tar).catch(String)
+    await asked.promise
+    await served.plugin[Symbol.asyncDispose]()
+    waiting.resolve()
+    expect(await applied).toMatch(/EPIPE|ECONNRESET|hang up/)
+    expect(existsSync(served.plugin.socket)).toBe(false)
+  })
+})

@@ -1,0 +1,4 @@
+import vfs from '@graphdriver/vfs'
+import { throughPlugin } from '../through.ts'
+
+export default throughPlugin(vfs)
