@@ -13,7 +13,7 @@ import {
   selectDriver,
   type Selection,
 } from '@graphdriver/core'
-import { lockStore } from '@graphdriver/layer-store'
+import { excludeDockerd, lockStore } from '@graphdriver/layer-store'
 import { isSystemError } from '@graphdriver/sys'
 import { abandoned, forgetClaim } from './claim.ts'
 import type { Invocation } from './invocation.ts'
@@ -81,6 +81,15 @@ export class Session implements AsyncDisposable {
     await using stores = await this.#stores(false, signal)
     await this.#clear(stores, signal)
     return await action(stores)
+  }
+
+  /**
+   * For what mounts or unmounts a layer that is there: a dockerd would not hear of it.
+   *
+   * @throws GD_IN_USE while one is alive on the root
+   */
+  async requireNoDaemon(): Promise<void> {
+    await (await excludeDockerd(this.root))?.[Symbol.asyncDispose]()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

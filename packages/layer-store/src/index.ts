@@ -1,4 +1,5 @@
 export { dockerInitLayer } from './init-layer.ts'
+export { excludeDockerd } from './dockerd.ts'
 export { type LockOptions, lockStore } from './lock.ts'
 export { parseMountName } from './mount-record.ts'
 export type { SkippedRecord } from './restore.ts'

@@ -107,6 +107,7 @@ test.for(drivers)(
       for (const change of [
         ['load', image.dockerArchive],
         ['mount', container],
+        ['unmount', container],
         ['rm', container],
       ])
         await expect(graphdriver(place, ...change)).rejects.toThrow(

@@ -27,6 +27,7 @@ interface Prepared {
 export async function mount(invocation: Invocation, word: string, flags: MountFlags): Promise<void> {
   const { session, name, id, created } = await prepare(invocation, word, flags)
   await using _ = session
+  await session.requireNoDaemon()
   const { path } = await session.driver.get(id, { signal: invocation.signal })
   if (isReentered() && isMountPoint(path)) {
     await session.driver.put(id)

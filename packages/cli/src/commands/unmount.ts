@@ -8,6 +8,7 @@ import { Session } from '../session.ts'
 export async function unmount(invocation: Invocation, names: readonly string[]): Promise<void> {
   await using session = await Session.openExisting(invocation)
   if (session === undefined) throw writableNotFound(names[0] ?? '')
+  await session.requireNoDaemon()
   await session.holding(async ({ layers }) => {
     for (const name of names) {
       const { mountId } = await layers.getRWLayer(name)
