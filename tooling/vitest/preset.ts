@@ -9,6 +9,8 @@ export function unit(name: string): ViteUserConfig {
       pool: 'forks',
       testTimeout: 60_000,
       hookTimeout: 120_000,
+      // What is waited for comes late on a machine that has more to do.
+      expect: { poll: { timeout: 30_000 } },
       // `npm test` sums these up. Not on the command line, where they would change every hash of turbo's.
       reporters: ['default', ['json', { outputFile: '.turbo/vitest.json' }]],
     },

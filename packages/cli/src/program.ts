@@ -3,6 +3,7 @@ import { parseKeyValue } from '@graphdriver/core'
 import { Command, type CommanderError, Option } from 'commander'
 import type { BenchFlags } from './commands/bench.ts'
 import type { ConformanceFlags } from './commands/conformance.ts'
+import type { ContainerdSnapshotterFlags } from './commands/containerd-snapshotter.ts'
 import type { DiffFlags } from './commands/diff.ts'
 import type { DockerPluginFlags } from './commands/docker-plugin.ts'
 import type { MountFlags } from './commands/mount.ts'
@@ -172,6 +173,16 @@ function addHostCommands(program: Command, perform: Perform): void {
 }
 
 function addServices(program: Command, perform: Perform): void {
+  sub(program, 'containerd-snapshotter', 'serve a storage driver to containerd, as a proxy plugin')
+    .option(
+      '--socket <path>',
+      "containerd's address for it; by default /run/graphdriver/containerd-<driver>.sock",
+    )
+    .action((flags: ContainerdSnapshotterFlags, command: Command) =>
+      perform(command.optsWithGlobals(), async (call) =>
+        (await import('./commands/containerd-snapshotter.ts')).containerdSnapshotter(call, flags),
+      ),
+    )
   sub(
     program,
     'docker-plugin',

@@ -1,0 +1,37 @@
+import { once } from 'node:events'
+import path from 'node:path'
+import { serveSnapshotter } from '@graphdriver/containerd-snapshotter'
+import { GraphDriverError, selectDriver } from '@graphdriver/core'
+import { describeFailure } from '../failure.ts'
+import type { Invocation } from '../invocation.ts'
+
+export interface ContainerdSnapshotterFlags {
+  readonly socket?: string
+}
+
+/**
+ * `graphdriver containerd-snapshotter`: serves a driver to containerd until it is told to end. Its layers are its own,
+ * in `containerd/` under the data root, apart from the images that other commands load.
+ */
+export async function containerdSnapshotter(
+  invocation: Invocation,
+  flags: ContainerdSnapshotterFlags,
+): Promise<void> {
+  const { settings, log, output, signal } = invocation
+  if (process.geteuid?.() !== 0) {
+    const message = 'containerd-snapshotter mounts for containerd and lets nobody else in; run it as root'
+    throw new GraphDriverError('GD_MISSING_PREREQUISITE', message, { missing: 'root' })
+  }
+  const root = path.join(settings.root, 'containerd')
+  const { driver, driverOptions } = settings
+  const { definition } = await selectDriver({ root, driver, options: driverOptions })
+  const { socket = `/run/graphdriver/containerd-${definition.name}.sock` } = flags
+  const onFailure = (what: string, error: unknown): void =>
+    log.warn(`${what}: ${describeFailure(error, settings).message}`)
+  await using _ = await serveSnapshotter({ definition, driverOptions, root, socket, onFailure })
+  output.result(
+    { driver: definition.name, root, socket },
+    () => `${definition.name} is served at ${socket}\n`,
+  )
+  if (!signal.aborted) await once(signal, 'abort')
+}

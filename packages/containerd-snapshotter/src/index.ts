@@ -1,0 +1,5 @@
+export { type Budget, standardBudget } from './budget.ts'
+export { SnapshotError, type SnapshotErrorKind } from './error.ts'
+export type { SnapshotKind, SnapshotRecord, SnapshotUsage } from './record.ts'
+export { type Snapshotter, type SnapshotterOptions, serveSnapshotter } from './server.ts'
+export { type Preparation, type SnapshotMount, Snapshots, type SnapshotsOptions } from './snapshots.ts'
