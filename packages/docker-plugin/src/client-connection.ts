@@ -2,8 +2,6 @@
 import { Agent, type IncomingMessage, request as httpRequest } from 'node:http'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
 import type { CallOptions, TarStream } from '@graphdriver/core'
 import { thrownFor } from './failure.ts'
 import { callHeader, cancelTarget, type Request, type Response } from './protocol.ts'
@@ -76,6 +74,8 @@ class Exchange implements AsyncDisposable {
   readonly #abort: () => void
   #answer: IncomingMessage | undefined
   #tarError: unknown
+  #uploading: Promise<void> | undefined
+  #waitsForTar = false
   #done = false
 
   constructor(
@@ -97,18 +97,36 @@ class Exchange implements AsyncDisposable {
       this.#sent.end(body)
       return
     }
-    // A plugin that answers early stops reading, and its answer says why.
-    pipeline(Readable.from(this.#watched(body), { objectMode: false }), this.#sent).catch(() => undefined)
+    this.#uploading = this.#upload(body)
   }
 
-  async *#watched(tar: TarStream): TarStream {
+  async #upload(tar: TarStream): Promise<void> {
+    const source = tar[Symbol.asyncIterator]()
     try {
-      // It is on its way when the next is asked for, and its owner may use its memory again.
-      for await (const chunk of tar) yield Buffer.from(chunk)
+      for (;;) {
+        this.#waitsForTar = true
+        const next = await source.next()
+        this.#waitsForTar = false
+        if (next.done === true) {
+          this.#sent.end()
+          return
+        }
+        // A plugin that answered early reads no more, and its answer says why.
+        if (this.#sent.destroyed) break
+        // Its owner may use the memory of a chunk again when the next is asked for.
+        if (!this.#sent.write(Buffer.from(next.value))) await this.#drained()
+      }
+      await source.return?.()
     } catch (error) {
       this.#tarError = error
-      throw error
+      this.#sent.destroy()
     }
+  }
+
+  #drained(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    for (const event of ['drain', 'close']) this.#sent.once(event, resolve)
+    return promise
   }
 
   async answered(): Promise<void> {
@@ -148,9 +166,12 @@ class Exchange implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#signal?.removeEventListener('abort', this.#abort)
-    if (this.#done) return
+    if (this.#done && this.#sent.writableFinished) return
+    // Of a tar that was refused, the rest is of no use.
     this.#sent.destroy()
-    await this.#cancel()
+    // A tar that has nothing to say now is left when it has.
+    if (!this.#waitsForTar) await this.#uploading
+    if (!this.#done) await this.#cancel()
   }
 }
 

@@ -221,10 +221,10 @@ async function refuse(request: IncomingMessage, response: ServerResponse, error:
     response.destroy()
     return
   }
-  if (!request.complete && request.headers[callHeader] === undefined) {
-    // Docker's client takes a connection that is cut for a plugin that is away, and tries again with half a body.
-    request.resume()
-    if (!request.destroyed) await once(request, 'close')
-  } else if (!request.complete) response.setHeader('connection', 'close')
+  // Docker's client takes a connection that is cut for a plugin that is away, and tries again with half a body: what it
+  // sends is read to its end. Ours stops when it has the answer, which it could not read from a connection that is cut.
+  request.resume()
+  const isDockers = request.headers[callHeader] === undefined
+  if (isDockers && !request.complete && !request.destroyed) await once(request, 'close')
   send(response, failureResponse(error), 500)
 }
