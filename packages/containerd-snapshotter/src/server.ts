@@ -1,10 +1,9 @@
 /** The snapshots service of containerd's `proxy_plugins`, on a unix socket, with a health service beside it. */
 import { mkdir, rm } from 'node:fs/promises'
 import path from 'node:path'
-import { connect } from 'node:net'
 import { once } from 'node:events'
 import { GraphDriverError, isGraphDriverError } from '@graphdriver/core'
-import { isSystemError } from '@graphdriver/sys'
+import { isServed, isSystemError } from '@graphdriver/sys'
 import {
   type handleUnaryCall,
   Server,
@@ -80,23 +79,14 @@ export async function serveSnapshotter(options: SnapshotterOptions): Promise<Sna
   }
 }
 
-/** A process that was killed left its socket, at which nobody answers. */
 async function takeSocket(socket: string): Promise<void> {
   await mkdir(path.dirname(socket), { recursive: true })
-  const attempt = connect(socket)
-  try {
-    await once(attempt, 'connect')
-  } catch (error) {
-    if (!isSystemError(error, 'ENOENT', 'ECONNREFUSED')) throw error
-    await rm(socket, { force: true })
-    return
-  } finally {
-    attempt.destroy()
-  }
-  throw new GraphDriverError('GD_IN_USE', `${socket}: another snapshotter serves there; end it`, {
-    object: socket,
-    user: 'another snapshotter',
-  })
+  if (await isServed(socket))
+    throw new GraphDriverError('GD_IN_USE', `${socket}: another snapshotter serves there; end it`, {
+      object: socket,
+      user: 'another snapshotter',
+    })
+  await rm(socket, { force: true })
 }
 
 function listen(server: Server, socket: string): Promise<void> {

@@ -1,11 +1,10 @@
 /** The plugin as an HTTP server on a unix socket. */
 import { chmod, mkdir, rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { connect } from 'node:net'
 import path from 'node:path'
 import { once } from 'node:events'
 import { GraphDriverError } from '@graphdriver/core'
-import { isSystemError } from '@graphdriver/sys'
+import { isServed } from '@graphdriver/sys'
 import { failureResponse } from './failure.ts'
 import {
   callHeader,
@@ -73,8 +72,7 @@ export async function servePlugin(options: PluginOptions): Promise<Plugin> {
 
 async function listen(server: Server, socket: string): Promise<void> {
   await mkdir(path.dirname(socket), { recursive: true })
-  // A process that was killed left its socket, at which nobody answers.
-  if (await answers(socket))
+  if (await isServed(socket))
     throw new GraphDriverError(
       'GD_IN_USE',
       `${socket}: another plugin serves there; end it, or choose another name or socket`,
@@ -84,19 +82,6 @@ async function listen(server: Server, socket: string): Promise<void> {
   server.listen(socket)
   await once(server, 'listening')
   await chmod(socket, 0o600)
-}
-
-async function answers(socket: string): Promise<boolean> {
-  const attempt = connect(socket)
-  try {
-    await once(attempt, 'connect')
-    return true
-  } catch (error) {
-    if (isSystemError(error, 'ENOENT', 'ECONNREFUSED')) return false
-    throw error
-  } finally {
-    attempt.destroy()
-  }
 }
 
 interface Context {

@@ -91,6 +91,7 @@ export {
   inUserNamespace,
   kernelVersion,
 } from './process.ts'
+export { isServed } from './socket.ts'
 export { lstatx, major, makedev, minor, type Stat, statx } from './stat.ts'
 export { linkat, mkdirat, mknodat, readlinkat, renameat2, symlinkat, unlinkat } from './tree.ts'
 export {
