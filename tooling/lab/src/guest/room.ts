@@ -13,15 +13,13 @@ export interface Room extends Disposable {
 const directory = '/run/graphdriver-lab'
 
 /**
- * Waits for a place on a processor, which two such guests share: each waits for its disks a third of its time.
+ * Waits for a processor that no other such guest has: it has enough to do for all of it.
  *
  * @throws the signal's reason
  */
 export async function takeRoom(signal: AbortSignal | undefined): Promise<Room> {
   const processors = await allowedProcessors()
-  const rooms = ['first', 'second'].flatMap((name) =>
-    processors.map((processor) => path.join(directory, `${name}-guest-${processor}`)),
-  )
+  const rooms = processors.map((processor) => path.join(directory, `guest-${processor}`))
   for (const room of rooms) await mkdir(room, { recursive: true })
   for (;;) {
     for (const [index, room] of rooms.entries()) {
