@@ -24,7 +24,8 @@ const report = path.join('.turbo', 'vitest.json')
 /** Gives the tests a temporary directory that is taken down with all that they leave in it. */
 const lab = [node, path.join(root, 'tooling', 'lab', 'src', 'within.ts')]
 
-const everything = ['--continue=dependencies-successful', '--concurrency=3']
+const onward = '--continue=dependencies-successful'
+const everything = [onward, '--concurrency=3']
 
 /** Whose tests run in guests, the longest of all: they start with the others, whatever the order of those. */
 const inGuests = ['@graphdriver/devicemapper', '@graphdriver/zfs']
@@ -59,7 +60,7 @@ function checkDriverTable() {
  * guests, two packages at a time are as much as two processors can do.
  */
 function testPackages(filters) {
-  return turbo(['run', 'test', '--only', '--continue', '--concurrency=2', ...filters], { within: lab })
+  return turbo(['run', 'test', '--only', onward, '--concurrency=2', ...filters], { within: lab })
 }
 
 async function test() {

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { GraphDriverError, type LayerId, parseLayerId } from '@graphdriver/core'
-import { isSystemError, syncDirectory, writeAtomically } from '@graphdriver/sys'
+import { isSystemError, syncDirectory, tryLockDirectory, writeAtomically } from '@graphdriver/sys'
 
 export type SnapshotKind = 'view' | 'active' | 'committed'
 
@@ -31,23 +31,28 @@ export interface SnapshotUsage {
 const batch = 64
 const suffix = '.json'
 
-export class RecordFiles {
-  readonly directory: string
+/** The records of one root, which one process has until it disposes them. */
+export class RecordFiles implements Disposable {
+  readonly #directory: string
+  readonly #lock: Disposable
 
-  constructor(directory: string) {
-    this.directory = directory
+  private constructor(directory: string, lock: Disposable) {
+    this.#directory = directory
+    this.#lock = lock
   }
 
-  async prepare(): Promise<void> {
-    await mkdir(this.directory, { recursive: true, mode: 0o700 })
+  /** Makes the directory if need be. @throws GD_IN_USE while another process has it */
+  static async open(directory: string): Promise<RecordFiles> {
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+    return new RecordFiles(directory, lockRoot(directory))
   }
 
   /** @throws GD_STORE_CORRUPT for a file that is no record */
   async read(): Promise<readonly SnapshotRecord[]> {
-    const names = (await readdir(this.directory)).filter((name) => name.endsWith(suffix))
+    const names = (await readdir(this.#directory)).filter((name) => name.endsWith(suffix))
     const records: SnapshotRecord[] = []
     for (let start = 0; start < names.length; start += batch) {
-      const files = names.slice(start, start + batch).map((name) => path.join(this.directory, name))
+      const files = names.slice(start, start + batch).map((name) => path.join(this.#directory, name))
       records.push(...(await Promise.all(files.map(readRecord))))
     }
     return records
@@ -61,11 +66,15 @@ export class RecordFiles {
   /** Gone for good when this returns. */
   async remove(key: string): Promise<void> {
     await rm(this.#fileOf(key), { force: true })
-    await syncDirectory(this.directory)
+    await syncDirectory(this.#directory)
+  }
+
+  [Symbol.dispose](): void {
+    this.#lock[Symbol.dispose]()
   }
 
   #fileOf(key: string): string {
-    return path.join(this.directory, `${createHash('sha256').update(key).digest('hex')}${suffix}`)
+    return path.join(this.#directory, `${createHash('sha256').update(key).digest('hex')}${suffix}`)
   }
 }
 
@@ -79,4 +88,13 @@ async function readRecord(file: string): Promise<SnapshotRecord> {
     const message = `${file} is no record of a snapshot; remove it, and its snapshot is forgotten`
     throw new GraphDriverError('GD_STORE_CORRUPT', message, { path: file }, { cause: error })
   }
+}
+
+/** Two processes would each take the other's layers for left ones. */
+function lockRoot(directory: string): Disposable {
+  const lock = tryLockDirectory(directory, 'exclusive')
+  if (lock !== undefined) return lock
+  const user = 'another snapshotter'
+  const message = `${directory} is in use by ${user}; end that, or choose another root`
+  throw new GraphDriverError('GD_IN_USE', message, { object: directory, user })
 }

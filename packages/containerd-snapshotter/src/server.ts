@@ -1,9 +1,8 @@
 /** The snapshots service of containerd's `proxy_plugins`, on a unix socket, with a health service beside it. */
-import { mkdir, rm } from 'node:fs/promises'
-import path from 'node:path'
+import { chmod, rm } from 'node:fs/promises'
 import { once } from 'node:events'
 import { GraphDriverError, isGraphDriverError } from '@graphdriver/core'
-import { isServed, isSystemError } from '@graphdriver/sys'
+import { freeSocket, isSystemError } from '@graphdriver/sys'
 import {
   type handleUnaryCall,
   Server,
@@ -28,7 +27,7 @@ import {
   type UpdateRequest,
 } from './protocol.ts'
 import type { SnapshotRecord } from './record.ts'
-import { type SnapshotMount, Snapshots, type SnapshotsOptions } from './snapshots.ts'
+import { type Preparation, type SnapshotMount, Snapshots, type SnapshotsOptions } from './snapshots.ts'
 
 export interface SnapshotterOptions extends SnapshotsOptions {
   /** Path of the socket; its directory is made if need be. Only root may connect. */
@@ -51,20 +50,21 @@ const listBatch = 100
  */
 export async function serveSnapshotter(options: SnapshotterOptions): Promise<Snapshotter> {
   const { socket } = options
-  await takeSocket(socket)
+  if (!(await freeSocket(socket)))
+    throw new GraphDriverError('GD_IN_USE', `${socket}: another snapshotter serves there; end it`, {
+      object: socket,
+      user: 'another snapshotter',
+    })
   const snapshots = await Snapshots.open(options)
   const server = new Server()
   server.addService(snapshotsService(), implementation(snapshots, { ...standardBudget, ...options.budget }))
   const health = new HealthImplementation({ '': 'SERVING' })
   health.addToServer(server)
-  const umask = process.umask(0o177)
   try {
     await listen(server, socket)
   } catch (error) {
     await snapshots[Symbol.asyncDispose]()
     throw error
-  } finally {
-    process.umask(umask)
   }
   return {
     socket,
@@ -79,23 +79,14 @@ export async function serveSnapshotter(options: SnapshotterOptions): Promise<Sna
   }
 }
 
-async function takeSocket(socket: string): Promise<void> {
-  await mkdir(path.dirname(socket), { recursive: true })
-  if (await isServed(socket))
-    throw new GraphDriverError('GD_IN_USE', `${socket}: another snapshotter serves there; end it`, {
-      object: socket,
-      user: 'another snapshotter',
-    })
-  await rm(socket, { force: true })
-}
-
-function listen(server: Server, socket: string): Promise<void> {
+async function listen(server: Server, socket: string): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   server.bindAsync(`unix://${socket}`, ServerCredentials.createInsecure(), (error) => {
     if (error === null) resolve()
     else reject(error)
   })
-  return promise
+  await promise
+  await chmod(socket, 0o600)
 }
 
 function implementation(snapshots: Snapshots, budget: Budget): UntypedServiceImplementation {
@@ -189,7 +180,7 @@ function statusOf(error: unknown): { readonly code: status; readonly details: st
   return { code: full ? status.RESOURCE_EXHAUSTED : status.INTERNAL, details: message }
 }
 
-function preparation({ key, parent, labels }: PrepareRequest): Parameters<Snapshots['prepare']>[0] {
+function preparation({ key, parent, labels }: PrepareRequest): Preparation {
   return { key, parent: parent === '' ? undefined : parent, labels }
 }
 

@@ -1,5 +1,5 @@
 /** All snapshots, in memory: what is asked for most is answered from here, whatever the disk does. */
-import type { LayerId, Mount } from '@graphdriver/core'
+import type { LayerId } from '@graphdriver/core'
 import { SnapshotError } from './error.ts'
 import type { SnapshotRecord } from './record.ts'
 
@@ -8,8 +8,6 @@ export interface HeldParent extends Disposable {
 }
 
 export class SnapshotIndex {
-  /** What this process has mounted, by key. */
-  readonly mounted: Map<string, Mount> = new Map()
   readonly #records = new Map<string, SnapshotRecord>()
   readonly #children = new Map<string, Set<string>>()
   /** How many snapshots have a layer. */
@@ -20,10 +18,6 @@ export class SnapshotIndex {
 
   constructor(records: readonly SnapshotRecord[]) {
     for (const record of records) this.put(record)
-  }
-
-  get(key: string): SnapshotRecord | undefined {
-    return this.#records.get(key)
   }
 
   /** @throws SnapshotError `not-found` */

@@ -4,13 +4,12 @@ import {
   type Driver,
   type DriverDefinition,
   type DriverOptions,
-  GraphDriverError,
   hostOf,
   KeyedMutex,
   type LayerId,
+  type Mount,
   randomLayerId,
 } from '@graphdriver/core'
-import { tryLockDirectory } from '@graphdriver/sys'
 import { Deletions } from './deletions.ts'
 import { SnapshotError } from './error.ts'
 import type { Predicate } from './filter.ts'
@@ -46,22 +45,16 @@ export class Snapshots implements AsyncDisposable {
   readonly #files: RecordFiles
   readonly #index: SnapshotIndex
   readonly #deletions: Deletions
-  readonly #lock: Disposable
-  /** Calls for one key, or for a layer, wait for each other; others do not. */
+  /** What this process has mounted, by key. */
+  readonly #mounted = new Map<string, Mount>()
+  /** Calls for one key wait for each other; others do not. */
   readonly #turns = new KeyedMutex()
 
-  private constructor(
-    driver: Driver,
-    files: RecordFiles,
-    index: SnapshotIndex,
-    lock: Disposable,
-    own: Deletions,
-  ) {
+  private constructor(driver: Driver, files: RecordFiles, index: SnapshotIndex, deletions: Deletions) {
     this.driver = driver
     this.#files = files
     this.#index = index
-    this.#lock = lock
-    this.#deletions = own
+    this.#deletions = deletions
   }
 
   /**
@@ -71,9 +64,7 @@ export class Snapshots implements AsyncDisposable {
    * @throws GD_IN_USE for a root that another process has open; what the driver throws, GD_STORE_CORRUPT
    */
   static async open({ definition, driverOptions, root, onFailure }: SnapshotsOptions): Promise<Snapshots> {
-    const files = new RecordFiles(path.join(root, 'snapshots', definition.name))
-    await files.prepare()
-    const lock = lockRoot(files.directory)
+    const files = await RecordFiles.open(path.join(root, 'snapshots', definition.name))
     let driver: Driver | undefined
     try {
       driver = await definition.open(hostOf(definition, { root, options: driverOptions }))
@@ -84,10 +75,10 @@ export class Snapshots implements AsyncDisposable {
       }
       const deletions = new Deletions(driver, onFailure)
       for await (const layer of driver.layers()) if (!index.hasLayer(layer)) deletions.add(layer)
-      return new Snapshots(driver, files, index, lock, deletions)
+      return new Snapshots(driver, files, index, deletions)
     } catch (error) {
       await driver?.[Symbol.asyncDispose]()
-      lock[Symbol.dispose]()
+      files[Symbol.dispose]()
       throw error
     }
   }
@@ -197,7 +188,7 @@ export class Snapshots implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#deletions[Symbol.asyncDispose]()
     await this.driver[Symbol.asyncDispose]()
-    this.#lock[Symbol.dispose]()
+    this.#files[Symbol.dispose]()
   }
 
   #make({ key, parent, labels }: Preparation, kind: 'active' | 'view'): Promise<readonly SnapshotMount[]> {
@@ -236,15 +227,15 @@ export class Snapshots implements AsyncDisposable {
 
   /** The driver mounts it here once, and containerd binds that wherever it wants it. */
   async #mount({ key, kind, layer }: SnapshotRecord): Promise<readonly SnapshotMount[]> {
-    const mounted = this.#index.mounted.get(key) ?? (await this.driver.get(layer))
-    this.#index.mounted.set(key, mounted)
+    const mounted = this.#mounted.get(key) ?? (await this.driver.get(layer))
+    this.#mounted.set(key, mounted)
     const access = kind === 'view' ? 'ro' : 'rw'
     return [{ type: 'bind', source: mounted.path, options: ['rbind', access] }]
   }
 
   async #unmount({ key, layer, kind }: SnapshotRecord): Promise<void> {
-    const mounted = this.#index.mounted.get(key)
-    this.#index.mounted.delete(key)
+    const mounted = this.#mounted.get(key)
+    this.#mounted.delete(key)
     await mounted?.[Symbol.asyncDispose]()
     // A process before this one may have mounted it too.
     if (kind === 'active') await this.driver.put(layer)
@@ -258,13 +249,4 @@ export class Snapshots implements AsyncDisposable {
     ])
     return { size, inodes: changes.filter(({ kind }) => kind !== 'delete').length }
   }
-}
-
-/** Two processes would each take the other's layers for left ones. */
-function lockRoot(directory: string): Disposable {
-  const lock = tryLockDirectory(directory, 'exclusive')
-  if (lock !== undefined) return lock
-  const user = 'another snapshotter'
-  const message = `${directory} is in use by ${user}; end that, or choose another root`
-  throw new GraphDriverError('GD_IN_USE', message, { object: directory, user })
 }

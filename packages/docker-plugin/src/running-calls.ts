@@ -6,10 +6,6 @@ export class RunningCalls {
   >()
   #anonymous = 0
 
-  get count(): number {
-    return this.#running.size
-  }
-
   /** @param name by which it is cancelled; others cannot be */
   async run<T>(
     name: string | undefined,

@@ -1,10 +1,9 @@
 /** The plugin as an HTTP server on a unix socket. */
-import { chmod, mkdir, rm } from 'node:fs/promises'
+import { chmod } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import path from 'node:path'
 import { once } from 'node:events'
 import { GraphDriverError } from '@graphdriver/core'
-import { isServed } from '@graphdriver/sys'
+import { freeSocket } from '@graphdriver/sys'
 import { failureResponse } from './failure.ts'
 import {
   callHeader,
@@ -71,14 +70,12 @@ export async function servePlugin(options: PluginOptions): Promise<Plugin> {
 }
 
 async function listen(server: Server, socket: string): Promise<void> {
-  await mkdir(path.dirname(socket), { recursive: true })
-  if (await isServed(socket))
+  if (!(await freeSocket(socket)))
     throw new GraphDriverError(
       'GD_IN_USE',
       `${socket}: another plugin serves there; end it, or choose another name or socket`,
       { object: socket, user: 'another plugin' },
     )
-  await rm(socket, { force: true })
   server.listen(socket)
   await once(server, 'listening')
   await chmod(socket, 0o600)

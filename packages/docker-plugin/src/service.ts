@@ -97,6 +97,8 @@ export class PluginService implements AsyncDisposable {
   readonly #memory: string
   readonly #turns = new KeyedMutex()
   #driver: Driver | undefined
+  /** The home of the driver, as dockerd names it. */
+  #served = ''
 
   /** @param memory file that says what was initialised last, so that a plugin that is started again needs no `Init` */
   constructor(options: ServiceOptions, memory: string) {
@@ -144,16 +146,16 @@ export class PluginService implements AsyncDisposable {
         `${definition.name} as a plugin does not map users; start dockerd without userns-remap`,
         { driver: definition.name, reason: 'id-maps', hint: 'start dockerd without userns-remap' },
       )
-    const served = this.#driver === undefined ? undefined : await readInitialised(this.#memory)
-    if (served !== undefined && served.Home !== Home)
+    if (this.#driver !== undefined && this.#served !== Home)
       throw new GraphDriverError(
         'GD_DRIVER_UNSUPPORTED',
-        `this plugin serves ${served.Home}; start another for ${Home}, by another name`,
+        `this plugin serves ${this.#served}; start another for ${Home}, by another name`,
         { driver: definition.name, reason: 'serves-another' },
       )
+    const initialised: Initialised = { Home, Opts: Opts ?? [] }
     await this[Symbol.asyncDispose]()
-    await this.#open({ Home, Opts: Opts ?? [] })
-    await writeInitialised(this.#memory, { Home, Opts: Opts ?? [] })
+    await this.#open(initialised)
+    await writeInitialised(this.#memory, initialised)
     return {}
   }
 
@@ -161,6 +163,7 @@ export class PluginService implements AsyncDisposable {
     const { definition, driverOptions = {} } = this.#options
     const options = { ...driverOptions, ...Object.fromEntries(Opts.map(parseKeyValue)) }
     this.#driver = await definition.open(hostAt(definition, Home, options))
+    this.#served = Home
     return this.#driver
   }
 

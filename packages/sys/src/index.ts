@@ -54,6 +54,7 @@ export { growExt4, growLoop, growXfs } from './grow.ts'
 export { attachLoop, detachLoop, findLoopDevices, type LoopDevice, type LoopOptions } from './loop.ts'
 export { fchmod, fchmodat, fchown, fchownat, futimens, utimensat } from './metadata.ts'
 export {
+  contextOption,
   detach,
   hasSelinux,
   isMountPoint,
@@ -91,7 +92,7 @@ export {
   inUserNamespace,
   kernelVersion,
 } from './process.ts'
-export { isServed } from './socket.ts'
+export { freeSocket } from './socket.ts'
 export { lstatx, major, makedev, minor, type Stat, statx } from './stat.ts'
 export { linkat, mkdirat, mknodat, readlinkat, renameat2, symlinkat, unlinkat } from './tree.ts'
 export {

@@ -117,6 +117,11 @@ function canonical(file: string): string {
   }
 }
 
+/** How mount(2) is told of the context of what is mounted, in its comma-separated options. */
+export function contextOption(label: string): string {
+  return `context="${label}"`
+}
+
 /** Whether SELinux is on, so that a mount can have a context. */
 export function hasSelinux(): boolean {
   return existsSync('/sys/fs/selinux/enforce')

@@ -1,10 +1,9 @@
 /** A real containerd of a case's own, with a snapshotter of ours as its proxy plugin. */
 import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
 import { execa } from 'execa'
-import { program } from './graphdriver.ts'
+import { type ServingProcess, startServing } from './serving-process.ts'
 
 /** What containerd calls the snapshotter. */
 export const snapshotter = 'graphdriver'
@@ -62,25 +61,7 @@ address = "${socket}"
   }
 }
 
-export interface SnapshotterProcess extends AsyncDisposable {
-  readonly kill: (signal: 'SIGKILL' | 'SIGTERM') => Promise<void>
-}
-
 /** `graphdriver containerd-snapshotter` as a process of its own. */
-export async function startSnapshotter(
-  driver: string,
-  root: string,
-  socket: string,
-): Promise<SnapshotterProcess> {
-  const args = ['containerd-snapshotter', '--driver', driver, '--root', root, '--socket', socket]
-  const served = execa(process.execPath, [program, ...args], { reject: false, stdin: 'ignore' })
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  createInterface(served.stdout).on('line', () => resolve())
-  void served.then(({ stderr }) => reject(new Error(`the snapshotter ended before it served: ${stderr}`)))
-  await promise
-  const kill: SnapshotterProcess['kill'] = async (signal) => {
-    served.kill(signal)
-    await served
-  }
-  return { kill, [Symbol.asyncDispose]: () => kill('SIGTERM') }
+export function startSnapshotter(driver: string, root: string, socket: string): Promise<ServingProcess> {
+  return startServing('containerd-snapshotter', '--driver', driver, '--root', root, '--socket', socket)
 }

@@ -11,16 +11,10 @@ import {
 } from '@tooling/lab'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { type Containerd, snapshotter, startContainerd, startSnapshotter } from '../src/containerd.ts'
+import { enginePlaces } from '../src/engine-places.ts'
 import { mountsBelow } from '../src/mounts.ts'
 
 const missing = need(...debianImageRequirements, { command: 'containerd' }, { command: 'ctr' })
-const places = [
-  ['overlay2', 'ext4'],
-  ['overlay', 'ext4'],
-  ['aufs', 'ext4'],
-  ['vfs', 'ext4'],
-  ['btrfs', 'btrfs'],
-] as const
 const ours = ['--snapshotter', snapshotter] as const
 /** runc keeps what it has by these names, in one place for all. */
 const lasting = `lasting-${process.pid}`
@@ -60,7 +54,7 @@ async function removeAll(
 }
 
 describe.skipIf(missing !== undefined)(`containerd-snapshotter (${missing ?? 'root, containerd'})`, () => {
-  test.for(places)('containerd imports, runs and removes on %s', async ([driver, kind]) => {
+  test.for(enginePlaces)('containerd imports, runs and removes on %s', async ([driver, kind]) => {
     await using own = await filesystem(kind, { sizeMiB: 6144, storage: 'memory' })
     await using state = await temporaryDirectory()
     const root = path.join(own.path, 'root')

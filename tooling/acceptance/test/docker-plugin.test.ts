@@ -12,16 +12,10 @@ import {
 import { beforeAll, describe, expect, test } from 'vitest'
 import { startPlugin } from '../src/docker-plugin.ts'
 import { boundRoot, type Docker, startDocker } from '../src/dockerd.ts'
+import { enginePlaces } from '../src/engine-places.ts'
 import { mountsBelow } from '../src/mounts.ts'
 
 const missing = need(...debianImageRequirements, { command: 'dockerd' }, { command: 'docker' })
-const places = [
-  ['overlay2', 'ext4'],
-  ['overlay', 'ext4'],
-  ['aufs', 'ext4'],
-  ['vfs', 'ext4'],
-  ['btrfs', 'btrfs'],
-] as const
 let image: LabImage
 
 beforeAll(async () => {
@@ -109,7 +103,7 @@ describe.skipIf(missing !== undefined)(`docker-plugin (${missing ?? 'root, docke
     reference = await referenceChanges()
   })
 
-  test.for(places)(
+  test.for(enginePlaces)(
     'dockerd builds, runs, commits and removes on the plugin of %s',
     async ([driver, kind]) => {
       await using own = await filesystem(kind, { sizeMiB: 6144, storage: 'memory' })

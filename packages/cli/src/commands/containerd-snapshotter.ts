@@ -1,9 +1,9 @@
-import { once } from 'node:events'
 import path from 'node:path'
 import { serveSnapshotter } from '@graphdriver/containerd-snapshotter'
-import { GraphDriverError, selectDriver } from '@graphdriver/core'
+import { selectDriver } from '@graphdriver/core'
 import { describeFailure } from '../failure.ts'
 import type { Invocation } from '../invocation.ts'
+import { requireRoot, untilEnded } from '../serving.ts'
 
 export interface ContainerdSnapshotterFlags {
   readonly socket?: string
@@ -18,10 +18,7 @@ export async function containerdSnapshotter(
   flags: ContainerdSnapshotterFlags,
 ): Promise<void> {
   const { settings, log, output, signal } = invocation
-  if (process.geteuid?.() !== 0) {
-    const message = 'containerd-snapshotter mounts for containerd and lets nobody else in; run it as root'
-    throw new GraphDriverError('GD_MISSING_PREREQUISITE', message, { missing: 'root' })
-  }
+  requireRoot('containerd-snapshotter', 'containerd')
   const root = path.join(settings.root, 'containerd')
   const { driver, driverOptions } = settings
   const { definition } = await selectDriver({ root, driver, options: driverOptions })
@@ -33,5 +30,5 @@ export async function containerdSnapshotter(
     { driver: definition.name, root, socket },
     () => `${definition.name} is served at ${socket}\n`,
   )
-  if (!signal.aborted) await once(signal, 'abort')
+  await untilEnded(signal)
 }

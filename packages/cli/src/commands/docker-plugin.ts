@@ -1,8 +1,8 @@
-import { once } from 'node:events'
-import { GraphDriverError, loadDriver } from '@graphdriver/core'
+import { loadDriver } from '@graphdriver/core'
 import { servePlugin } from '@graphdriver/docker-plugin'
 import { describeFailure, UsageError } from '../failure.ts'
 import type { Invocation } from '../invocation.ts'
+import { requireRoot, untilEnded } from '../serving.ts'
 
 export interface DockerPluginFlags {
   readonly name?: string
@@ -17,10 +17,7 @@ export async function dockerPlugin(invocation: Invocation, flags: DockerPluginFl
   const { settings, log, output, signal } = invocation
   const { driver, driverOptions } = settings
   if (driver === undefined) throw new UsageError('docker-plugin serves one driver; name it with --driver')
-  if (process.geteuid?.() !== 0) {
-    const message = 'docker-plugin mounts for dockerd and lets nobody else in; run it as root'
-    throw new GraphDriverError('GD_MISSING_PREREQUISITE', message, { missing: 'root' })
-  }
+  requireRoot('docker-plugin', 'dockerd')
   const definition = await loadDriver(driver)
   const { name = `graphdriver-${definition.name}` } = flags
   // Where dockerd looks for a plugin by its name.
@@ -34,5 +31,5 @@ export async function dockerPlugin(invocation: Invocation, flags: DockerPluginFl
     () =>
       `${definition.name} is served at ${socket}; start dockerd --experimental --storage-driver ${name}\n`,
   )
-  if (!signal.aborted) await once(signal, 'abort')
+  await untilEnded(signal)
 }

@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { GraphDriverError } from '@graphdriver/core'
 import {
+  contextOption,
   findCommand,
   growExt4,
   growXfs,
@@ -86,7 +87,7 @@ export function mountDevice(
     ...(type === 'xfs' ? ['nouuid'] : []),
     ...(readOnly ? [noJournal[type]] : []),
     ...mountOptions,
-    ...(mountLabel === undefined ? [] : [`context="${mountLabel}"`]),
+    ...(mountLabel === undefined ? [] : [contextOption(mountLabel)]),
   ]
   mkdirSync(target, { recursive: true, mode: 0o755 })
   try {

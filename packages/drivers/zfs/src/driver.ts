@@ -21,6 +21,7 @@ import {
   type Usage,
 } from '@graphdriver/core'
 import {
+  contextOption,
   detach,
   hasCapability,
   hasSelinux,
@@ -235,7 +236,7 @@ export class ZfsDriver implements Driver {
     // dockerd leaves none.
     inPool(this.#filesystem, () => makeMountPoint(target))
     try {
-      const data = label === undefined ? undefined : `context="${label}"`
+      const data = label === undefined ? undefined : contextOption(label)
       mount({ source: datasetOf(this.#filesystem, id), target, type: 'zfs', data })
     } catch (error) {
       removeMountPoint(target)

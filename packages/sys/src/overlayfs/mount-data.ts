@@ -4,6 +4,7 @@
  * (`lowerdir+`, Linux 6.7). Everything here is about strings; `stack.ts` makes the calls.
  */
 import path from 'node:path'
+import { contextOption } from '../mount.ts'
 
 /** One option of the filesystem: a flag, or a key and its value. */
 export type MountOption = string | readonly [key: string, value: string]
@@ -67,7 +68,7 @@ export function mountData(stack: Stack, home = ''): string {
   if (stack.upper !== undefined) {
     options.push(`upperdir=${at(stack.upper.diff)}`, `workdir=${at(stack.upper.work)}`)
   }
-  if (stack.label !== undefined) options.push(`context="${stack.label}"`)
+  if (stack.label !== undefined) options.push(contextOption(stack.label))
   return options.join(',')
 }
 

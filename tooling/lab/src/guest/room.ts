@@ -18,14 +18,15 @@ const directory = '/run/graphdriver-lab'
  * @throws the signal's reason
  */
 export async function takeRoom(signal: AbortSignal | undefined): Promise<Room> {
-  const processors = await allowedProcessors()
-  const rooms = processors.map((processor) => path.join(directory, `guest-${processor}`))
-  for (const room of rooms) await mkdir(room, { recursive: true })
+  const rooms = (await allowedProcessors()).map((processor) => ({
+    processor,
+    place: path.join(directory, `guest-${processor}`),
+  }))
+  for (const { place } of rooms) await mkdir(place, { recursive: true })
   for (;;) {
-    for (const [index, room] of rooms.entries()) {
-      const taken = tryLockDirectory(room, 'exclusive')
-      if (taken === undefined) continue
-      return { processor: nth(processors, index), [Symbol.dispose]: () => taken[Symbol.dispose]() }
+    for (const { processor, place } of rooms) {
+      const taken = tryLockDirectory(place, 'exclusive')
+      if (taken !== undefined) return { processor, [Symbol.dispose]: () => taken[Symbol.dispose]() }
     }
     await setTimeout(200, undefined, { signal })
   }
@@ -35,11 +36,9 @@ let passing = process.pid
 
 /** For a guest that does not take long: it waits for nobody. */
 export async function passingRoom(): Promise<Room> {
-  return { processor: nth(await allowedProcessors(), passing++), [Symbol.dispose]: () => undefined }
-}
-
-function nth(processors: readonly number[], index: number): number {
-  return processors[index % processors.length] ?? 0
+  const processors = await allowedProcessors()
+  const processor = processors[passing++ % processors.length] ?? 0
+  return { processor, [Symbol.dispose]: () => undefined }
 }
 
 /** As the kernel lists them: `0-2,5`. */

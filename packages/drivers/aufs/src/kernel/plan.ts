@@ -10,7 +10,7 @@
  *
  * @see https://aufs.sourceforge.net/aufs.html "Mount Options"
  */
-import { MS } from '@graphdriver/sys'
+import { contextOption, MS } from '@graphdriver/sys'
 
 export interface Branch {
   /** Absolute. */
@@ -56,7 +56,7 @@ export function planMount(
   label?: string,
 ): readonly MountCall[] | undefined {
   const longest = pageSize - 1
-  const context = label === undefined ? '' : `,context="${label}"`
+  const context = label === undefined ? '' : `,${contextOption(label)}`
   const options = `,dio,xino=${translationFile}${dirperm1 ? ',dirperm1' : ''}${context}`
   const calls: MountCall[] = []
   let rest = branches
