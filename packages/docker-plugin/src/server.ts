@@ -38,12 +38,13 @@ const longestRequest = 1024 * 1024
 
 /**
  * Serves a driver as Docker's plugin protocol wants it. The driver is opened when dockerd says where (`Init`), which is
- * kept in `<socket>.init`: a plugin that is started again goes on with it, since dockerd does not say it again.
+ * kept in `<socket>.init`: a plugin that is started again goes on with it, since dockerd does not say it again. The
+ * layers being made are kept in `<socket>.creating/`: those that a plugin that was killed left go with its next start.
  *
  * @throws GD_IN_USE when another plugin answers at the socket
  */
 export async function servePlugin(options: PluginOptions): Promise<Plugin> {
-  const service = new PluginService(options, `${options.socket}.init`)
+  const service = new PluginService(options, options.socket)
   const calls = new RunningCalls()
   const server = createServer(
     // Go sends an empty Host to a unix socket.
@@ -135,7 +136,10 @@ async function perform(target: string, query: string, exchange: Exchange): Promi
   }
   const call = callsByTarget.get(target)
   if (call === undefined) return notFound(response, target)
-  send(response, await service.call(call, await requestOf(request), { signal }))
+  const told = new Promise<boolean>((resolve) => {
+    response.once('close', () => resolve(response.writableFinished))
+  })
+  send(response, await service.call(call, await requestOf(request), told, { signal }))
 }
 
 const callsByTarget: ReadonlyMap<string, DockerCall | ExtensionCall> = new Map(

@@ -24,6 +24,7 @@ import {
   type Request,
   type Response,
 } from './protocol.ts'
+import { UnansweredCreations } from './unanswered.ts'
 
 export interface ServiceOptions {
   readonly definition: DriverDefinition
@@ -95,23 +96,41 @@ const driverCalls: Readonly<Record<Exclude<DockerCall, 'Init' | 'Capabilities'> 
 export class PluginService implements AsyncDisposable {
   readonly #options: ServiceOptions
   readonly #memory: string
+  readonly #unanswered: UnansweredCreations
   readonly #turns = new KeyedMutex()
   #driver: Driver | undefined
   /** The home of the driver, as dockerd names it. */
   #served = ''
 
-  /** @param memory file that says what was initialised last, so that a plugin that is started again needs no `Init` */
+  /**
+   * @param memory stem of the files for a plugin that is started again: what was initialised last, so that it needs no
+   *   `Init`, and which layers were being made
+   */
   constructor(options: ServiceOptions, memory: string) {
     this.#options = options
-    this.#memory = memory
+    this.#memory = `${memory}.init`
+    this.#unanswered = new UnansweredCreations(`${memory}.creating`)
   }
 
-  /** @throws whatever the driver throws; GD_CLOSED before `Init` */
-  async call(name: DockerCall | ExtensionCall, request: Request, options: CallOptions): Promise<Response> {
+  /**
+   * @param told resolves when the exchange is over, to whether the answer went out; never rejects
+   * @throws whatever the driver throws; GD_CLOSED before `Init`
+   */
+  async call(
+    name: DockerCall | ExtensionCall,
+    request: Request,
+    told: Promise<boolean>,
+    options: CallOptions,
+  ): Promise<Response> {
     // What the tar was is kept by dockerd: ours is the same tree, and need not be the same bytes.
     if (name === 'Capabilities') return { Capabilities: { ReproducesExactDiffs: false } }
     if (name === 'Init') return this.#exclusively(() => this.#init(request))
-    return driverCalls[name](await this.#demandDriver(), request, options)
+    const driver = await this.#demandDriver()
+    const answer = driverCalls[name]
+    if (name !== 'Create' && name !== 'CreateReadWrite') return answer(driver, request, options)
+    return this.#unanswered.during(idOf(request), parentOf(request), told, () =>
+      answer(driver, request, options),
+    )
   }
 
   async *diff(request: Request, options: CallOptions): TarStream {
@@ -162,9 +181,11 @@ export class PluginService implements AsyncDisposable {
   async #open({ Home, Opts }: Initialised): Promise<Driver> {
     const { definition, driverOptions = {} } = this.#options
     const options = { ...driverOptions, ...Object.fromEntries(Opts.map(parseKeyValue)) }
-    this.#driver = await definition.open(hostAt(definition, Home, options))
+    const driver = await definition.open(hostAt(definition, Home, options))
+    this.#driver = driver
     this.#served = Home
-    return this.#driver
+    await this.#unanswered.discard(driver)
+    return driver
   }
 
   /** dockerd does not hear of a plugin that was started again, and goes on. */

@@ -1,9 +1,9 @@
 import { once } from 'node:events'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { request as httpRequest } from 'node:http'
 import { connect } from 'node:net'
 import path from 'node:path'
-import type { DriverDefinition } from '@graphdriver/core'
+import type { Driver, DriverDefinition } from '@graphdriver/core'
 import { temporaryDirectory } from '@graphdriver/core/conformance'
 import overlay2 from '@graphdriver/overlay2'
 import vfs from '@graphdriver/vfs'
@@ -48,6 +48,27 @@ async function serving(definition: DriverDefinition = vfs): Promise<Serving> {
     async [Symbol.asyncDispose]() {
       await plugin[Symbol.asyncDispose]()
       await directory[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** The driver, whose writable layers are made when the gate opens. */
+function gated(definition: DriverDefinition, gate: Promise<void>): DriverDefinition {
+  return {
+    ...definition,
+    async open(host) {
+      const driver = await definition.open(host)
+      const createReadWrite: Driver['createReadWrite'] = async (id, options) => {
+        await gate
+        await driver.createReadWrite(id, { ...options, signal: undefined })
+      }
+      return new Proxy(driver, {
+        get(target, name) {
+          if (name === 'createReadWrite') return createReadWrite
+          const value: unknown = Reflect.get(target, name, target)
+          return typeof value === 'function' ? value.bind(target) : value
+        },
+      })
     },
   }
 }
@@ -175,6 +196,32 @@ describe.skipIf(missing !== undefined)(`plugin server (${missing ?? 'as root'})`
     expect(changes.body.Changes).toEqual([{ Path: '/file', Kind: 1 }])
     await served.post('/GraphDriver.Remove', '{"ID":"box"}')
     expect(existsSync(body.Dir ?? '')).toBe(false)
+  })
+
+  test('a layer whose maker never heard of it goes when dockerd begins anew, unless it holds something', async () => {
+    const gate = Promise.withResolvers<void>()
+    await using served = await serving(gated(vfs, gate.promise))
+    await served.init()
+    const ids = ['lost', 'used'] as const
+    const creations = ids.map((id) =>
+      httpRequest({ socketPath: served.plugin.socket, method: 'POST', path: '/GraphDriver.CreateReadWrite' })
+        .on('error', () => undefined)
+        .end(JSON.stringify({ ID: id })),
+    )
+    const marks = `${served.plugin.socket}.creating`
+    await expect.poll(() => existsSync(marks) && readdirSync(marks).sort()).toEqual(ids)
+    for (const creation of creations) creation.destroy()
+    gate.resolve()
+    const exist = async (id: string) =>
+      (await served.post('/GraphDriver.Exists', `{"ID":"${id}"}`)).body.Exists
+    for (const id of ids) await expect.poll(() => exist(id)).toBe(true)
+    const { body } = await served.post('/GraphDriver.Get', '{"ID":"used"}')
+    writeFileSync(path.join(body.Dir ?? '', 'file'), '')
+    await served.post('/GraphDriver.CreateReadWrite', '{"ID":"answered"}')
+    await expect.poll(() => readdirSync(marks)).not.toContain('answered')
+    await served.init()
+    expect(await Promise.all([...ids, 'answered'].map(exist))).toEqual([false, true, true])
+    expect(readdirSync(marks)).toEqual([])
   })
 
   test('a socket that a killed plugin left is taken, one that is served is not', async () => {
