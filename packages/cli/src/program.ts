@@ -153,7 +153,9 @@ function addRun(program: Command, perform: Perform): void {
     .option('--read-only', 'the process cannot write to its root filesystem')
     .action((word: string, rest: string[], flags: RunFlags, command: Command) => {
       const args = rest[0] === '--' ? rest.slice(1) : rest
-      return perform(command.optsWithGlobals(), async (call) =>
+      // The other meaning of the word is the program's, before the command's name.
+      const { readOnly } = command.parent?.opts<GlobalFlags>() ?? {}
+      return perform({ ...command.optsWithGlobals<GlobalFlags>(), readOnly }, async (call) =>
         (await import('./commands/run.ts')).run(call, word, args, flags),
       )
     })
@@ -238,12 +240,17 @@ function withGlobals(command: Command, group?: string): Command {
     new Option('--root <directory>', 'the data root'),
     new Option('--driver <name>', 'the storage driver, instead of the first that can serve'),
     new Option('--driver-option <key=value>', 'for the driver; may be repeated').argParser(appendPair),
+    new Option('--read-only', 'change nothing in the data root, and nothing beside a dockerd that is alive'),
     new Option('--json', 'print one JSON document'),
     new Option('--no-progress', 'show no progress'),
     new Option('--log-level <level>', 'how much to say on stderr').choices(logLevels),
     new Option('--verbose', 'the same as --log-level debug; errors with their stack'),
   ]
-  for (const option of options) command.addOption(group === undefined ? option : option.helpGroup(group))
+  for (const option of options) {
+    // Docker's own word for something else.
+    if (command.name() === 'run' && option.long === '--read-only') continue
+    command.addOption(group === undefined ? option : option.helpGroup(group))
+  }
   return command
 }
 

@@ -7,8 +7,10 @@
 import { access, constants } from 'node:fs/promises'
 import {
   type Driver,
+  GraphDriverError,
   hostOf,
   isGraphDriverError,
+  openReadOnly,
   priorState,
   selectDriver,
   type Selection,
@@ -39,10 +41,12 @@ export class Session implements AsyncDisposable {
     const { settings, log } = invocation
     const { root } = settings
     await requireReadable(root)
-    const selection = await selectDriver({ root, driver: settings.driver, options: settings.driverOptions })
+    const { readOnly, driverOptions: options } = settings
+    const selection = await selectDriver({ root, driver: settings.driver, options, readOnly })
     const { definition } = selection
     log.debug(`driver ${definition.name} on ${root}: ${selection.why}`)
-    const driver = await definition.open(hostOf(definition, { root, options: settings.driverOptions }))
+    const host = hostOf(definition, { root, options })
+    const driver = await (readOnly ? openReadOnly(definition, host) : definition.open(host))
     return new Session(invocation, selection, driver)
   }
 
@@ -71,11 +75,13 @@ export class Session implements AsyncDisposable {
    * Changes the records, alone. What a killed process left is cleared away first.
    *
    * @param options `always` goes on when the command has been told to end, as undoing must
+   * @throws GD_READ_ONLY with `--read-only`
    */
   async changing<T>(
     action: (stores: Stores) => Promise<T>,
     options: { readonly always?: boolean } = {},
   ): Promise<T> {
+    this.#requireWritable()
     const signal = options.always === true ? new AbortController().signal : this.#invocation.signal
     await using _ = await this.#lock('exclusive', signal)
     await using stores = await this.#stores(false, signal)
@@ -86,14 +92,21 @@ export class Session implements AsyncDisposable {
   /**
    * For what mounts or unmounts a layer that is there: a dockerd would not hear of it.
    *
-   * @throws GD_IN_USE while one is alive on the root
+   * @throws GD_IN_USE while one is alive on the root; GD_READ_ONLY
    */
   async requireNoDaemon(): Promise<void> {
+    this.#requireWritable()
     await (await excludeDockerd(this.root))?.[Symbol.asyncDispose]()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.driver[Symbol.asyncDispose]()
+  }
+
+  #requireWritable(): void {
+    if (!this.#invocation.settings.readOnly) return
+    const message = `${this.root} was to be read only; leave out --read-only to change something there`
+    throw new GraphDriverError('GD_READ_ONLY', message, { object: this.root })
   }
 
   async #clear(stores: Stores, signal: AbortSignal): Promise<void> {
@@ -117,12 +130,13 @@ export class Session implements AsyncDisposable {
     mode: 'shared' | 'exclusive',
     signal: AbortSignal = this.#invocation.signal,
   ): Promise<AsyncDisposable> {
+    const { readOnly } = this.#invocation.settings
     try {
-      return await lockStore(this.root, mode, { timeout: patience, signal })
+      return await lockStore(this.root, mode, { timeout: patience, readOnly, signal })
     } catch (error) {
       if (!isGraphDriverError(error, 'GD_STORE_LOCKED')) throw error
       this.#invocation.log.warn(error.message)
-      return lockStore(this.root, mode, { signal })
+      return lockStore(this.root, mode, { readOnly, signal })
     }
   }
 }

@@ -8,6 +8,8 @@ export interface Settings {
   readonly root: string
   readonly driver: string | undefined
   readonly driverOptions: DriverOptions
+  /** Nothing under the root is to change. */
+  readonly readOnly: boolean
   readonly json: boolean
   readonly logLevel: LogLevel
   readonly progress: boolean
@@ -21,6 +23,7 @@ export interface GlobalFlags {
   readonly root?: string
   readonly driver?: string
   readonly driverOption?: DriverOptions
+  readonly readOnly?: boolean | undefined
   readonly json?: boolean
   readonly logLevel?: LogLevel
   readonly verbose?: boolean
@@ -32,6 +35,7 @@ export function settingsOf(flags: GlobalFlags): Settings {
     root: path.resolve(flags.root ?? process.env['GRAPHDRIVER_ROOT'] ?? defaultRoot()),
     driver: flags.driver ?? process.env['GRAPHDRIVER_DRIVER'],
     driverOptions: flags.driverOption ?? {},
+    readOnly: flags.readOnly ?? false,
     json: flags.json ?? false,
     logLevel: flags.verbose === true ? 'debug' : (flags.logLevel ?? 'warn'),
     progress: flags.progress ?? true,

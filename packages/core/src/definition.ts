@@ -14,6 +14,12 @@ export interface DriverHost<Options> {
   /** The driver's own directory, `<root>/<name>`; it may not exist yet. */
   readonly home: string
   readonly options: Options
+  /**
+   * Open what is there to look at it, and write nothing under the root: make no directory, put nothing right that a killed
+   * process left, try nothing out. Layers are shown where they are mounted; one that is not is mounted where only this
+   * process sees it, and ends with it. Asked of definitions with `opensReadOnly`, by `openReadOnly`.
+   */
+  readonly readOnly?: boolean | undefined
 }
 
 /**
@@ -37,6 +43,8 @@ export interface DriverDefinition<Options = unknown> {
   readonly platforms: readonly NodeJS.Platform[]
   /** One sentence for lists. */
   readonly summary: string
+  /** `open` heeds `readOnly` of the host. */
+  readonly opensReadOnly?: boolean | undefined
   /** @throws GD_INVALID_OPTION for a key it does not know or a value it cannot parse */
   parse(options: DriverOptions): Options
   /** Tries what the driver needs at this place. Never throws for a "no", and leaves nothing behind. */

@@ -71,3 +71,4 @@ export {
   type Selection,
   type SelectionOptions,
 } from './selection.ts'
+export { openReadOnly } from './read-only.ts'

@@ -29,6 +29,8 @@ export interface SelectionOptions extends DiscoveryOptions {
   readonly driver?: string | undefined
   /** Raw options for the chosen driver, `key` or `<driver>.key`. */
   readonly options?: DriverOptions | undefined
+  /** Only what is there is to be read: no driver is tried out, and none chosen where there is nothing. */
+  readonly readOnly?: boolean | undefined
   /** Names to try, best first. */
   readonly priority?: readonly string[] | undefined
   /** How a name becomes a definition; by default `loadDriver`. */
@@ -72,6 +74,12 @@ export async function selectDriver(request: SelectionOptions): Promise<Selection
     const definition = await load(prior[0])
     return { definition, why: 'prior state', notes: await required(definition, request), refusals: [] }
   }
+  if (request.readOnly === true)
+    throw new GraphDriverError(
+      'GD_READ_ONLY',
+      `no driver has anything at ${request.root}, and nothing is made where one only reads; see that the path is right`,
+      { object: request.root },
+    )
   return firstSupported(request, priority, load)
 }
 
@@ -84,14 +92,17 @@ export async function priorState(
   known: readonly string[] = driverPriority,
 ): Promise<readonly string[]> {
   const found: string[] = []
-  for (const name of known) {
-    const [layers, records] = await Promise.all([
-      isNonEmpty(path.join(root, name)),
-      isNonEmpty(path.join(root, 'image', name, 'layerdb', 'sha256')),
-    ])
-    if (layers || records) found.push(name)
-  }
+  for (const name of known) if (await hasState(root, name)) found.push(name)
   return found
+}
+
+/** Whether one driver's state is under `root`. */
+export async function hasState(root: string, name: string): Promise<boolean> {
+  const [layers, records] = await Promise.all([
+    isNonEmpty(path.join(root, name)),
+    isNonEmpty(path.join(root, 'image', name, 'layerdb', 'sha256')),
+  ])
+  return layers || records
 }
 
 async function isNonEmpty(directory: string): Promise<boolean> {
@@ -166,6 +177,7 @@ export function hostOf<Options>(
 }
 
 async function required(definition: DriverDefinition, request: SelectionOptions): Promise<readonly string[]> {
+  if (request.readOnly === true) return []
   const probe = await probeDriver(definition, request)
   if (probe.supported) return probe.notes
   const remedy = probe.hint === undefined ? '' : `; ${probe.hint}`

@@ -10,6 +10,8 @@ export interface LockOptions extends CallOptions {
   readonly wait?: boolean | undefined
   /** How long to wait at most, in milliseconds. */
   readonly timeout?: number | undefined
+  /** Whether nothing is to be made for it: where there is no lock yet, nobody is kept out. */
+  readonly readOnly?: boolean | undefined
 }
 
 const firstPause = 5
@@ -31,7 +33,8 @@ export async function lockStore(
   options: LockOptions = {},
 ): Promise<AsyncDisposable> {
   options.signal?.throwIfAborted()
-  const file = await openLock(root, mode)
+  const file = options.readOnly === true ? await openLockToRead(root) : await openLock(root, mode)
+  if (file === undefined) return { [Symbol.asyncDispose]: () => Promise.resolve() }
   try {
     await acquire(file, root, mode, options)
     const dockerd = mode === 'exclusive' ? await excludeDockerd(root) : undefined
@@ -62,10 +65,22 @@ class StoreLock implements AsyncDisposable {
   }
 }
 
+function lockFile(root: string): string {
+  return path.join(path.resolve(root), '.graphdriver', 'lock')
+}
+
+async function openLockToRead(root: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(lockFile(root), 'r')
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT', 'ENOTDIR', 'EACCES')) return undefined
+    throw error
+  }
+}
+
 async function openLock(root: string, mode: 'shared' | 'exclusive'): Promise<FileHandle> {
-  const directory = path.join(path.resolve(root), '.graphdriver')
-  await mkdir(directory, { recursive: true, mode: 0o700 })
-  const file = path.join(directory, 'lock')
+  const file = lockFile(root)
+  await mkdir(path.dirname(file), { recursive: true, mode: 0o700 })
   // Opened for appending so that it is made when missing and not emptied when there: it names its holder.
   try {
     return await open(file, 'a+', 0o600)

@@ -23,6 +23,8 @@ export interface LayerQuotaOptions extends QuotaOptions {
   readonly volumeOf: (directory: string) => Volume
   /** What counts of a layer without a volume, by its directory; what the driver keeps beside it does not. */
   readonly countedOf: (directory: string) => string
+  /** Nothing may be written, or mounted, at the home. */
+  readonly readOnly?: boolean | undefined
 }
 
 /** Where a layer with limits has what counts. */
@@ -94,7 +96,7 @@ export class LayerQuota {
   /** Makes a layer's volume visible as long as it is held; nothing where there is none. */
   async open(directory: string): Promise<AsyncDisposable | undefined> {
     const volume = this.#options.volumeOf(directory)
-    return volume.exists() ? await volume.open() : undefined
+    return volume.exists() ? await this.#show(volume) : undefined
   }
 
   /**
@@ -139,7 +141,9 @@ export class LayerQuota {
 
   async usage(directory: string): Promise<Usage | undefined> {
     const volume = this.#options.volumeOf(directory)
-    return volume.exists() ? await volume.usage() : this.#projects?.usage(this.#options.countedOf(directory))
+    if (!volume.exists()) return this.#projects?.usage(this.#options.countedOf(directory))
+    await using _ = await this.#show(volume)
+    return volume.usage()
   }
 
   /** Deletes a layer's directory by `remove`, and what was kept about it after. */
@@ -151,6 +155,10 @@ export class LayerQuota {
     const project = this.#projects?.numberOf(counted) ?? 0
     await remove()
     this.#projects?.end(project)
+  }
+
+  async #show(volume: Volume): Promise<AsyncDisposable> {
+    return this.#options.readOnly === true ? volume.join() : await volume.open()
   }
 
   #refused(id: LayerId, option: string): Error {

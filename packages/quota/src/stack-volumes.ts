@@ -1,4 +1,5 @@
-import type { LayerId } from '@graphdriver/core'
+import { type LayerId, layerMount, type Mount } from '@graphdriver/core'
+import type { DetachedMounts } from '@graphdriver/sys'
 
 /**
  * The volumes of the layers of stacks, for a driver that mounts them: made visible while a layer is read, and held as
@@ -48,6 +49,29 @@ export class StackVolumes {
       const result = await mount()
       if (volumes !== undefined) this.#held.set(id, volumes)
       return result
+    } catch (error) {
+      await volumes?.[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  /**
+   * Mounts a layer for who may write nothing, where nobody else sees it, and keeps the volumes of its stack visible.
+   *
+   * @param mount mounts it at an empty directory
+   */
+  async reading(
+    id: LayerId,
+    detached: DetachedMounts,
+    mount: (target: string) => Promise<void>,
+  ): Promise<Mount> {
+    const volumes = await this.open(id)
+    try {
+      const path = await detached.hold(id, mount)
+      return layerMount(id, path, true, async () => {
+        await detached.release(id)
+        await volumes?.[Symbol.asyncDispose]()
+      })
     } catch (error) {
       await volumes?.[Symbol.asyncDispose]()
       throw error

@@ -28,6 +28,7 @@ export {
   fsyncDirectory,
   readDirectory,
 } from './directory.ts'
+export { DetachedMounts } from './detached-mounts.ts'
 export { holdDirectory, lockDirectory, tryLockDirectory } from './directory-lock.ts'
 export { isSystemError, SystemError, type SystemErrorContext, UnsupportedPlatformError } from './error.ts'
 export {

@@ -100,7 +100,10 @@ test.for(drivers)(
       await daemon.docker('commit', 'box', 'committed')
 
       // While it lives we read what it has, and change nothing.
-      expect(await graphdriver(place, 'images')).toContain('committed')
+      for (const how of [[], ['--read-only']]) {
+        expect(await graphdriver(place, ...how, 'images')).toContain('committed')
+        expect(await graphdriver(place, ...how, 'changes', container)).toMatch(/^A \/one$/m)
+      }
       for (const change of [
         ['load', image.dockerArchive],
         ['mount', container],

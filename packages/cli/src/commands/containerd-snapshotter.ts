@@ -3,7 +3,7 @@ import { serveSnapshotter } from '@graphdriver/containerd-snapshotter'
 import { selectDriver } from '@graphdriver/core'
 import { describeFailure } from '../failure.ts'
 import type { Invocation } from '../invocation.ts'
-import { requireRoot, untilEnded } from '../serving.ts'
+import { requireServing, untilEnded } from '../serving.ts'
 
 export interface ContainerdSnapshotterFlags {
   readonly socket?: string
@@ -18,7 +18,7 @@ export async function containerdSnapshotter(
   flags: ContainerdSnapshotterFlags,
 ): Promise<void> {
   const { settings, log, output, signal } = invocation
-  requireRoot('containerd-snapshotter', 'containerd')
+  requireServing(invocation, 'containerd-snapshotter', 'containerd')
   const root = path.join(settings.root, 'containerd')
   const { driver, driverOptions } = settings
   const { definition } = await selectDriver({ root, driver, options: driverOptions })

@@ -2,7 +2,7 @@ import { loadDriver } from '@graphdriver/core'
 import { servePlugin } from '@graphdriver/docker-plugin'
 import { describeFailure, UsageError } from '../failure.ts'
 import type { Invocation } from '../invocation.ts'
-import { requireRoot, untilEnded } from '../serving.ts'
+import { requireServing, untilEnded } from '../serving.ts'
 
 export interface DockerPluginFlags {
   readonly name?: string
@@ -17,7 +17,7 @@ export async function dockerPlugin(invocation: Invocation, flags: DockerPluginFl
   const { settings, log, output, signal } = invocation
   const { driver, driverOptions } = settings
   if (driver === undefined) throw new UsageError('docker-plugin serves one driver; name it with --driver')
-  requireRoot('docker-plugin', 'dockerd')
+  requireServing(invocation, 'docker-plugin', 'dockerd')
   const definition = await loadDriver(driver)
   const { name = `graphdriver-${definition.name}` } = flags
   // Where dockerd looks for a plugin by its name.

@@ -37,12 +37,12 @@ export async function info(invocation: Invocation): Promise<void> {
 
 async function examine(invocation: Invocation): Promise<Info> {
   await requirePrivileges(invocation)
-  const { root, driver, driverOptions } = invocation.settings
+  const { root, driver, driverOptions, readOnly } = invocation.settings
   await requireReadable(root)
   const empty = (await priorState(root)).length === 0
   await using session = empty ? undefined : await Session.open(invocation)
   const { definition, why, notes, refusals } =
-    session?.selection ?? (await selectDriver({ root, driver, options: driverOptions }))
+    session?.selection ?? (await selectDriver({ root, driver, options: driverOptions, readOnly }))
   return {
     version: readVersion(),
     root,

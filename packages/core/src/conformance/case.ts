@@ -3,6 +3,7 @@
  * runner, a plain loop or a report take them from the same list.
  */
 import type { Capabilities } from '../capabilities.ts'
+import type { DriverDefinition } from '../definition.ts'
 import type { CaseContext } from './context.ts'
 import type { Requirement } from './host/requirement.ts'
 
@@ -22,6 +23,7 @@ export const areas = [
   'abort',
   'disposal',
   'restart',
+  'reading',
   'errors',
   'leaks',
   'history',
@@ -41,7 +43,7 @@ export interface ConformanceCase {
   /** Where the behaviour was first missed: a ticket, a CVE, a test of another project. */
   readonly seen?: string
   /** Why the case means nothing to a driver of these capabilities; undefined when it applies. */
-  readonly needs?: (capabilities: Capabilities) => string | undefined
+  readonly needs?: (capabilities: Capabilities, definition: DriverDefinition) => string | undefined
   /** What the host must have to run it. */
   readonly requires?: readonly Requirement[]
   /** Fails by throwing. Whatever it makes, it makes through the context. */

@@ -16,6 +16,7 @@ import { mount } from './cases/mount.ts'
 import { namespaces } from './cases/namespaces.ts'
 import { quota } from './cases/quota.ts'
 import { quotaChange } from './cases/quota-change.ts'
+import { reading } from './cases/reading.ts'
 import { restart } from './cases/restart.ts'
 import { sizes } from './cases/sizes.ts'
 import { tree } from './cases/tree.ts'
@@ -36,6 +37,7 @@ export const allCases: readonly ConformanceCase[] = [
   ...abort,
   ...disposal,
   ...restart,
+  ...reading,
   ...errors,
   ...leaks,
   ...history,

@@ -9,6 +9,7 @@ import type { Driver } from '../driver.ts'
 import { isGraphDriverError } from '../error.ts'
 import { type LayerId, parseLayerId } from '../id.ts'
 import type { Mount } from '../mount.ts'
+import { openReadOnly } from '../read-only.ts'
 import { hostOf } from '../selection.ts'
 import { CannotRun, type Place, type VolumeRequest } from './lab.ts'
 import { perform } from './recipe/perform.ts'
@@ -49,6 +50,13 @@ export class CaseContext {
   /** Another instance, on the same root unless told otherwise, as another process would have it. */
   async reopen(root: string = this.root): Promise<Driver> {
     return this.keep(await openDriver(this.subject, root))
+  }
+
+  /** The same, for reading only. */
+  async openReadOnly(root: string = this.root): Promise<Driver> {
+    const { subject } = this
+    const host = hostOf(subject.definition, { root, options: await optionsAt(subject, root) })
+    return this.keep(await openReadOnly(subject.definition, host))
   }
 
   /** Undoes something at the end of the case, before the driver is closed. */

@@ -80,7 +80,7 @@ async function inContext(subject: Subject, one: Attempted, place: Place): Promis
   const { capabilities } = context.driver
   let verdict: Verdict
   try {
-    const reason = one.needs?.(capabilities)
+    const reason = one.needs?.(capabilities, subject.definition)
     if (reason === undefined) {
       await one.run(context)
       verdict = { outcome: 'passed' }

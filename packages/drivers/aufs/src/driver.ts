@@ -20,13 +20,14 @@ import {
   type Usage,
 } from '@graphdriver/core'
 import type { StackVolumes } from '@graphdriver/quota'
-import { isSystemError, type Scratch } from '@graphdriver/sys'
+import { DetachedMounts, isSystemError, type Scratch } from '@graphdriver/sys'
 import { capabilitiesOf } from './capabilities.ts'
 import { discardLayers, hideLayer, makeLayer, reapLayers, type Tools } from './construction.ts'
 import { describeHome } from './description.ts'
 import type { Engine, StackedLayer } from './engine.ts'
 import { isCommitted } from './form.ts'
 import { homePaths, layerExists, layerPaths, readParents } from './layout.ts'
+import type { ReadingEngine } from './reading-engine.ts'
 
 export class AufsDriver implements Driver {
   readonly name = 'aufs'
@@ -38,14 +39,17 @@ export class AufsDriver implements Driver {
   readonly #volumes: StackVolumes
   readonly #references: MountReferences
   readonly #naive: DiffDriver
+  readonly #reading: ReadingEngine | undefined
+  readonly #detached = new DetachedMounts()
   /** A layer was hidden and not wholly deleted; the next `remove` does it. */
   #leftovers = false
 
   /**
    * @param home exists, with its directories
    * @param tools the driver's own; `cleanup` ends the workers
+   * @param reading the engine, of who may write nothing at the home
    */
-  constructor(home: string, engine: Engine, tools: Tools, volumes: StackVolumes) {
+  constructor(home: string, engine: Engine, tools: Tools, volumes: StackVolumes, reading?: ReadingEngine) {
     const { workers, limits } = tools
     this.home = home
     this.capabilities = capabilitiesOf(engine, limits)
@@ -55,6 +59,7 @@ export class AufsDriver implements Driver {
     this.#volumes = volumes
     this.#references = new MountReferences((target) => engine.isMounted(target))
     this.#naive = naiveDiff(this, workers)
+    this.#reading = reading
   }
 
   create(id: LayerId, options?: CreateOptions): Promise<void> {
@@ -89,11 +94,16 @@ export class AufsDriver implements Driver {
     const layer = this.#find(id)
     const paths = layerPaths(this.home, id)
     if (!this.#isStack(layer)) return layerMount(id, paths.diff, isCommitted(paths))
+    if (this.#reading !== undefined) return this.#look(layer, this.#reading)
     await this.#references.acquire(paths.mount, () => this.#mount(layer, options))
     return layerMount(id, paths.mount, isCommitted(paths), (mounted) => this.put(mounted))
   }
 
   async put(id: LayerId): Promise<void> {
+    if (this.#reading !== undefined) {
+      await this.#detached.release(id)
+      return
+    }
     if (!layerExists(this.home, id)) return
     const layer = this.#find(id)
     if (!this.#isStack(layer)) return
@@ -207,11 +217,21 @@ export class AufsDriver implements Driver {
 
   /** Layers that are mounted stay mounted: they belong to whoever got them, in this process or another. */
   async cleanup(): Promise<void> {
+    await this.#detached.releaseAll()
+    this.#reading?.[Symbol.dispose]()
     await this.#workers[Symbol.asyncDispose]()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.cleanup()
+  }
+
+  /** What is mounted is shown there; all else where nobody else sees it. */
+  async #look(layer: StackedLayer, engine: ReadingEngine): Promise<Mount> {
+    const { id } = layer
+    const { mount } = layerPaths(this.home, id)
+    if (engine.isMounted(mount)) return layerMount(id, mount, true)
+    return this.#volumes.reading(id, this.#detached, (target) => engine.show(layer, target))
   }
 
   async #reapLeftovers(): Promise<void> {

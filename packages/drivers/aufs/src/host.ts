@@ -3,6 +3,7 @@ import { nearestDirectory, reapProbes } from '@graphdriver/sys'
 import {
   discardOverlayProbe,
   examineOverlay,
+  examineToRead,
   type OverlayHost,
   type OverlayRefusal,
 } from '@graphdriver/sys/overlayfs'
@@ -12,6 +13,12 @@ import type { AufsOptions } from './options.ts'
 export type AufsHost =
   | { readonly engine: 'kernel'; readonly host: KernelHost }
   | { readonly engine: 'overlay'; readonly host: OverlayHost }
+
+/** By overlayfs, also where there is aufs: it mounts without a place of its own at the home. */
+export async function examineHostToRead(home: string): Promise<AufsHost | OverlayRefusal> {
+  const host = await examineToRead(home)
+  return host.supported ? { engine: 'overlay', host } : host
+}
 
 /** aufs itself where there is a choice: it is what wrote the layers. */
 export async function examineHost(

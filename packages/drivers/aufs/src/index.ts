@@ -10,6 +10,7 @@ const definition: DriverDefinition<AufsOptions> = defineDriver({
   apiVersion: driverApiVersion,
   platforms: ['linux'],
   summary: "Docker's AUFS layers, mounted by aufs or, where the kernel has none, by overlayfs",
+  opensReadOnly: true,
   parse: parseOptions,
   probe,
   open: openAufs,

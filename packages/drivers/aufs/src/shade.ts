@@ -30,9 +30,7 @@ export class Shades {
     for (const id of ids) {
       const shade = await this.#shadeOf(id)
       const { diff, shade: place } = layerPaths(this.#home, id)
-      if (shade.over) directories.push(path.join(place, 'over'))
-      directories.push(diff)
-      if (shade.under) directories.push(path.join(place, 'under'))
+      directories.push(...shadedDirectories(diff, place, shade))
       if (shade.opaque) break
     }
     return directories.map((directory) => path.relative(this.#home, directory))
@@ -40,7 +38,7 @@ export class Shades {
 
   async #shadeOf(id: LayerId): Promise<Shade> {
     const paths = layerPaths(this.#home, id)
-    return readShade(paths) ?? (await this.#make(id, paths))
+    return readShade(paths.shade) ?? (await this.#make(id, paths))
   }
 
   async #make(id: LayerId, paths: LayerPaths): Promise<Shade> {
@@ -52,19 +50,14 @@ export class Shades {
     }
     using _ = await lockForm(this.#home, id, 'shared')
     // Overlayfs understands it as it is.
-    if (formOf(paths) !== 'aufs') return { over: false, under: false, opaque: false }
+    if (formOf(paths) !== 'aufs') return noShade
     return await this.#makeIn(paths)
   }
 
   async #makeIn(paths: LayerPaths): Promise<Shade> {
     using scratch = makeScratch(homePaths(this.#home).own, 'layer', 0o700)
     try {
-      const [over, under] = ['over', 'under'].map((name) => path.join(scratch.path, name)) as [string, string]
-      for (const directory of [over, under]) mkdirSync(directory, { mode: 0o755 })
-      const shade = await this.#workers.shade({ tree: paths.diff, over, under, xattr: this.#xattr })
-      if (!shade.over) rmdirSync(over)
-      if (!shade.under) rmdirSync(under)
-      if (shade.opaque) writeFileSync(path.join(scratch.path, 'opaque'), '')
+      const shade = await fillShade(this.#workers, paths.diff, scratch.path, this.#xattr)
       // Another may have made the same meanwhile.
       if (!takeName(scratch.path, paths.shade)) await this.#workers.remove(scratch.path)
       return shade
@@ -75,9 +68,33 @@ export class Shades {
   }
 }
 
-function readShade({ shade }: LayerPaths): Shade | undefined {
+/** Of a layer that overlayfs understands as it is. */
+export const noShade: Shade = { over: false, under: false, opaque: false }
+
+/** A layer's own lower directories, nearest first. */
+export function shadedDirectories(diff: string, place: string, { over, under }: Shade): readonly string[] {
+  return [...(over ? [path.join(place, 'over')] : []), diff, ...(under ? [path.join(place, 'under')] : [])]
+}
+
+/** Makes the shade of a layer's directory in an empty one. */
+export async function fillShade(
+  workers: TreeWorkers,
+  tree: string,
+  place: string,
+  xattr: 'trusted' | 'user',
+): Promise<Shade> {
+  const [over, under] = ['over', 'under'].map((name) => path.join(place, name)) as [string, string]
+  for (const directory of [over, under]) mkdirSync(directory, { mode: 0o755 })
+  const shade = await workers.shade({ tree, over, under, xattr })
+  if (!shade.over) rmdirSync(over)
+  if (!shade.under) rmdirSync(under)
+  if (shade.opaque) writeFileSync(path.join(place, 'opaque'), '')
+  return shade
+}
+
+export function readShade(place: string): Shade | undefined {
   try {
-    const names = new Set(readdirSync(shade))
+    const names = new Set(readdirSync(place))
     return { over: names.has('over'), under: names.has('under'), opaque: names.has('opaque') }
   } catch (error) {
     if (isSystemError(error, 'ENOENT')) return undefined

@@ -27,8 +27,7 @@ export function touchedSince(layer: string, parent: string): Touched | undefined
   try {
     const [made, from] = [subvolumeInfo(ours), subvolumeInfo(theirs)]
     if (made.parentUuid !== from.uuid) return undefined
-    // A change is in the tree when its transaction has ended, or earlier; not before.
-    commit(ours)
+    commitChanges(ours)
     if (subvolumesIn(ours, made.id).length > 0 || subvolumesIn(theirs, from.id).length > 0) return undefined
     const touched = untouched()
     for (const fd of [ours, theirs]) note(touched, fd, made.madeIn)
@@ -40,6 +39,16 @@ export function touchedSince(layer: string, parent: string): Touched | undefined
   } finally {
     closeSync(ours)
     closeSync(theirs)
+  }
+}
+
+/** A change is in the tree when its transaction has ended, or earlier; not before. */
+function commitChanges(fd: number): void {
+  try {
+    commit(fd)
+  } catch (error) {
+    // Mounted read-only, it has none.
+    if (!isSystemError(error, 'EROFS')) throw error
   }
 }
 

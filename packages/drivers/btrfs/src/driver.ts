@@ -33,19 +33,22 @@ export class BtrfsDriver implements Driver {
   readonly #options: BtrfsOptions
   readonly #workers: TreeWorkers
   readonly #diff: DiffDriver
+  readonly #readOnly: boolean
   /** A layer was hidden and not wholly deleted; the next `remove` does it. */
   #leftovers = false
 
   /**
    * @param home exists, with `subvolumes/` in it
    * @param workers the driver's own; `cleanup` ends them
+   * @param readOnly nothing may be written there
    */
-  constructor(home: string, options: BtrfsOptions, workers: TreeWorkers) {
+  constructor(home: string, options: BtrfsOptions, workers: TreeWorkers, readOnly: boolean) {
     this.home = home
     this.capabilities = capabilitiesOf(home, options)
     this.#options = options
     this.#workers = workers
     this.#diff = naiveDiff(this, workers)
+    this.#readOnly = readOnly
   }
 
   async create(id: LayerId, { parent, signal, storageOptions }: CreateOptions = {}): Promise<void> {
@@ -84,7 +87,7 @@ export class BtrfsDriver implements Driver {
   async get(id: LayerId, options?: GetOptions): Promise<Mount> {
     options?.signal?.throwIfAborted()
     const path = findLayer(this.home, id)
-    await restoreSize(this.home, id)
+    if (!this.#readOnly) await restoreSize(this.home, id)
     return layerMount(id, path, false)
   }
 

@@ -27,15 +27,8 @@ export interface BtrfsRefusal {
 
 /** Tries `directory`, which exists. Leaves nothing behind. */
 export function examineHost(directory: string): BtrfsHost | BtrfsRefusal {
-  const { type } = statfs(directory)
-  if (type !== FILESYSTEM_MAGIC.btrfs) {
-    return {
-      supported: false,
-      code: 'not-btrfs',
-      reason: `${directory} is on ${filesystemName(type)}, not on btrfs`,
-      hint: 'put the data root on a btrfs, or choose another driver',
-    }
-  }
+  const other = refuseOther(directory)
+  if (other !== undefined) return other
   try {
     using scratch = makeScratch(directory, 'probe', 0o700)
     try {
@@ -47,6 +40,22 @@ export function examineHost(directory: string): BtrfsHost | BtrfsRefusal {
     if (!isSystemError(error)) throw error
     const reason = `${directory} cannot be written: ${error.message}`
     return { supported: false, code: 'not-writable', reason, hint: 'choose another data root' }
+  }
+}
+
+/** For who changes nothing: nothing is tried. */
+export function examineToRead(home: string): BtrfsHost | BtrfsRefusal {
+  return refuseOther(home) ?? { supported: true, quota: quotaAt(home) }
+}
+
+function refuseOther(directory: string): BtrfsRefusal | undefined {
+  const { type } = statfs(directory)
+  if (type === FILESYSTEM_MAGIC.btrfs) return undefined
+  return {
+    supported: false,
+    code: 'not-btrfs',
+    reason: `${directory} is on ${filesystemName(type)}, not on btrfs`,
+    hint: 'put the data root on a btrfs, or choose another driver',
   }
 }
 

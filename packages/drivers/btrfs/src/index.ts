@@ -10,6 +10,7 @@ const definition: DriverDefinition<BtrfsOptions> = defineDriver({
   apiVersion: driverApiVersion,
   platforms: ['linux'],
   summary: 'a subvolume per layer and a snapshot per child, on btrfs; sizes by quota groups',
+  opensReadOnly: true,
   parse: parseOptions,
   probe,
   open: openBtrfs,

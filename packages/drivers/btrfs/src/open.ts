@@ -5,15 +5,16 @@ import { type Driver, type DriverHost, GraphDriverError } from '@graphdriver/cor
 import { ensureDirectory, nearestDirectory, reapProbes } from '@graphdriver/sys'
 import { reapLayers } from './construction.ts'
 import { BtrfsDriver } from './driver.ts'
-import { discardProbe, examineHost, quotaAt } from './host.ts'
+import { discardProbe, examineHost, examineToRead, quotaAt } from './host.ts'
 import { layersDirectory, quotasDirectory } from './layout.ts'
 import type { BtrfsOptions } from './options.ts'
 import { demandQuota } from './size.ts'
 
 /** @throws GD_DRIVER_UNSUPPORTED */
 export async function openBtrfs(place: DriverHost<BtrfsOptions>): Promise<Driver> {
-  reapProbes(place.home, discardProbe)
-  const host = examineHost(nearestDirectory(place.home))
+  const { readOnly = false } = place
+  if (!readOnly) reapProbes(place.home, discardProbe)
+  const host = readOnly ? examineToRead(place.home) : examineHost(nearestDirectory(place.home))
   if (!host.supported) {
     throw new GraphDriverError(
       'GD_DRIVER_UNSUPPORTED',
@@ -21,19 +22,23 @@ export async function openBtrfs(place: DriverHost<BtrfsOptions>): Promise<Driver
       { driver: 'btrfs', reason: host.code, hint: host.hint },
     )
   }
-  mkdirSync(path.dirname(place.home), { recursive: true, mode: 0o711 })
-  // Modes are Docker's, and put right where an older version made them wider.
-  ensureDirectory(place.home, 0o710)
+  if (!readOnly) prepareHome(place)
   const home = realpathSync(place.home)
-  ensureDirectory(layersDirectory(home), 0o710)
-  if (place.options.minSpace !== undefined) demandQuota(home, place.options)
-  if (quotaAt(home) === true) ensureDirectory(quotasDirectory(home), 0o700)
   const workers = new TreeWorkers()
   try {
-    await reapLayers(home, workers)
-    return new BtrfsDriver(home, place.options, workers)
+    if (!readOnly) await reapLayers(home, workers)
+    return new BtrfsDriver(home, place.options, workers, readOnly)
   } catch (error) {
     await workers[Symbol.asyncDispose]()
     throw error
   }
+}
+
+/** Modes are Docker's, and put right where an older version made them wider. */
+function prepareHome({ home, options }: DriverHost<BtrfsOptions>): void {
+  mkdirSync(path.dirname(home), { recursive: true, mode: 0o711 })
+  ensureDirectory(home, 0o710)
+  ensureDirectory(layersDirectory(home), 0o710)
+  if (options.minSpace !== undefined) demandQuota(home, options)
+  if (quotaAt(home) === true) ensureDirectory(quotasDirectory(home), 0o700)
 }

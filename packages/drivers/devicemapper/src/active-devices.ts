@@ -130,7 +130,7 @@ export class ActiveDevices {
 
   /** Takes the pool down, unless something in it is used by more than devices that are about to go. */
   async stopPool(): Promise<void> {
-    if (this.#pool.source.kind === 'given') return
+    if (!this.#pool.mayStop) return
     for (let left = patience.tries; !this.#pool.stop() && left > 0 && !this.#areUsed(); left--)
       await setTimeout(patience.pause)
   }

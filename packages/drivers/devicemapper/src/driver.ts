@@ -19,6 +19,7 @@ import {
   type Usage,
 } from '@graphdriver/core'
 import {
+  DetachedMounts,
   hasCapability,
   hasSelinux,
   isMountPoint,
@@ -38,8 +39,9 @@ import {
   resizeLayer,
   unmountLayer,
 } from './layers.ts'
-import { layerOfRecord, mountPoint, recordOf, treeAt } from './layout.ts'
+import { deviceName, devicePrefix, layerOfRecord, mountPoint, recordOf, treeAt } from './layout.ts'
 import { changedSize, sizeOf } from './options.ts'
+import { mountToRead } from './reading.ts'
 import { recordNames } from './record.ts'
 
 export class DeviceMapperDriver implements Driver {
@@ -63,21 +65,29 @@ export class DeviceMapperDriver implements Driver {
   readonly #workers: TreeWorkers
   readonly #references = new MountReferences(isMountPoint)
   readonly #diff: DiffDriver
+  /** Of who only reads. */
+  readonly #detached: DetachedMounts | undefined
   /** A device was set aside and not deleted; the next `remove` tries again. */
   #leftovers: boolean
 
   /**
    * @param devices with a base device
    * @param workers the driver's own; `cleanup` ends them
-   * @param clean whether no device is left that is to go
+   * @param state `leftovers` when a device is left that is to go; `readOnly` where the devices are `devicesToRead`
    */
-  constructor(devices: DeviceSet, host: DeviceMapperHost, workers: TreeWorkers, clean: boolean) {
+  constructor(
+    devices: DeviceSet,
+    host: DeviceMapperHost,
+    workers: TreeWorkers,
+    state: { readonly leftovers?: boolean; readonly readOnly?: boolean },
+  ) {
     this.home = devices.home
     this.#devices = devices
     this.#host = host
     this.#workers = workers
     this.#diff = naiveDiff(this, workers)
-    this.#leftovers = !clean
+    this.#leftovers = state.leftovers ?? false
+    this.#detached = state.readOnly === true ? new DetachedMounts() : undefined
   }
 
   async create(id: LayerId, { parent, signal, storageOptions }: CreateOptions = {}): Promise<void> {
@@ -103,6 +113,7 @@ export class DeviceMapperDriver implements Driver {
   async get(id: LayerId, { signal, mountLabel }: GetOptions = {}): Promise<Mount> {
     signal?.throwIfAborted()
     const target = mountPoint(this.home, id)
+    if (this.#detached !== undefined) return this.#look(id, target, this.#detached)
     const label = mountLabelOf(`layer ${id}`, mountLabel, this.capabilities)
     await this.#references.acquire(target, () =>
       this.#devices.locked(() => mountLayer(this.#devices, id, label), signal),
@@ -112,6 +123,12 @@ export class DeviceMapperDriver implements Driver {
 
   /** @throws GD_NO_SPACE, SystemError when what was written cannot be kept; it is unmounted all the same */
   async put(id: LayerId): Promise<void> {
+    if (this.#detached !== undefined) {
+      const last = await this.#detached.release(id)
+      if (last)
+        await this.#devices.locked(async () => void (await this.#devices.active.release(recordOf(id))))
+      return
+    }
     const target = mountPoint(this.home, id)
     let lost: Error | undefined
     await this.#references.release(target, () =>
@@ -144,7 +161,7 @@ export class DeviceMapperDriver implements Driver {
     return {
       DeviceId: String(device),
       DeviceSize: String(size),
-      DeviceName: this.#devices.active.nameOf(recordOf(id)),
+      DeviceName: deviceName(devicePrefix(this.home), recordOf(id)),
     }
   }
 
@@ -198,6 +215,10 @@ export class DeviceMapperDriver implements Driver {
   /** Layers that are mounted stay mounted: they belong to whoever got them, in this process or another. */
   async cleanup(): Promise<void> {
     await this.#workers[Symbol.asyncDispose]()
+    if (this.#detached !== undefined) {
+      await this.#stopReading(this.#detached)
+      return
+    }
     await this.#devices.locked(async () => {
       if (this.#leftovers) this.#leftovers = !(await this.#devices.reap())
       await this.#devices.stop()
@@ -206,6 +227,23 @@ export class DeviceMapperDriver implements Driver {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.cleanup()
+  }
+
+  /** What is mounted is shown there; all else where nobody else sees it. */
+  async #look(id: LayerId, target: string, detached: DetachedMounts): Promise<Mount> {
+    if (isMountPoint(target)) return layerMount(id, treeAt(target), true)
+    const path = await detached.hold(id, (place) =>
+      this.#devices.locked(async () => mountToRead(this.#devices, id, place)),
+    )
+    return layerMount(id, treeAt(path), true, (mounted) => this.put(mounted))
+  }
+
+  async #stopReading(detached: DetachedMounts): Promise<void> {
+    await detached.releaseAll()
+    await this.#devices.locked(async () => {
+      this.#devices.active.reap([])
+      await this.#devices.active.stopPool()
+    })
   }
 
   /** A pool that is full fails a write however late; where it is, that is what went wrong. */

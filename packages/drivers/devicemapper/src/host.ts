@@ -27,10 +27,16 @@ export interface DeviceMapperRefusal {
   readonly hint: string
 }
 
-/** @param home may not exist yet. Leaves nothing behind */
+/**
+ * Leaves nothing behind.
+ *
+ * @param home may not exist yet
+ * @param readOnly nothing is to be made or written there
+ */
 export function examineHost(
   home: string,
   options: DeviceMapperOptions,
+  readOnly = false,
 ): DeviceMapperHost | DeviceMapperRefusal {
   if (inUserNamespace() || !hasCapability('CAP_SYS_ADMIN'))
     return refuse('not-permitted', 'making and mounting devices is root’s', 'run as root')
@@ -44,6 +50,13 @@ export function examineHost(
     const hint = 'load the module: modprobe dm_mod'
     return refuse('no-device-mapper', `the device mapper does not answer: ${error.message}`, hint)
   }
+  const [major, minor] = version
+  const host: DeviceMapperHost = {
+    supported: true,
+    version: version.join('.'),
+    deferredRemoval: major > 4 || (major === 4 && minor >= 27),
+  }
+  if (readOnly) return host
   const program = `mkfs.${options.filesystem ?? defaultFilesystem()}`
   if (findCommand(program) === undefined)
     return refuse('no-program', `${program} is not installed`, 'install it (e2fsprogs, xfsprogs)')
@@ -58,13 +71,7 @@ export function examineHost(
       )
   }
   const unwritable = whyUnwritable(home)
-  if (unwritable !== undefined) return refuse('not-writable', unwritable, 'choose another data root')
-  const [major, minor] = version
-  return {
-    supported: true,
-    version: version.join('.'),
-    deferredRemoval: major > 4 || (major === 4 && minor >= 27),
-  }
+  return unwritable === undefined ? host : refuse('not-writable', unwritable, 'choose another data root')
 }
 
 export const loopWarning =

@@ -10,6 +10,7 @@ const definition: DriverDefinition<DeviceMapperOptions> = defineDriver({
   apiVersion: driverApiVersion,
   platforms: ['linux'],
   summary: 'a thin device per layer and a thin snapshot per child, in a pool of block devices',
+  opensReadOnly: true,
   parse: parseOptions,
   probe,
   open: openDeviceMapper,

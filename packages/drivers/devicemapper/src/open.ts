@@ -11,18 +11,24 @@ import { devicePrefix, metadataDirectory, mountsDirectory } from './layout.ts'
 import type { DeviceMapperOptions } from './options.ts'
 import { Pool } from './pool.ts'
 import { poolSource } from './pool-source.ts'
+import { devicesToRead } from './reading.ts'
 import { reapTemporaryRecords } from './record.ts'
 
 /** @throws GD_DRIVER_UNSUPPORTED, GD_POOL_UNUSABLE, GD_NO_SPACE, GD_INVALID_OPTION, GD_STORE_CORRUPT */
 export async function openDeviceMapper(place: DriverHost<DeviceMapperOptions>): Promise<Driver> {
-  reapProbes(place.home, discardDirectory)
-  const host = examineHost(place.home, place.options)
+  const { readOnly = false } = place
+  if (!readOnly) reapProbes(place.home, discardDirectory)
+  const host = examineHost(place.home, place.options, readOnly)
   if (!host.supported) {
     throw new GraphDriverError(
       'GD_DRIVER_UNSUPPORTED',
       `devicemapper cannot serve ${place.home}: ${host.reason}; ${host.hint}`,
       { driver: 'devicemapper', reason: host.code, hint: host.hint },
     )
+  }
+  if (readOnly) {
+    const devices = devicesToRead(realpathSync(place.home), place.options)
+    return new DeviceMapperDriver(devices, host, new TreeWorkers(), { readOnly })
   }
   const options = withDeferral(place.options, host)
   mkdirSync(path.dirname(place.home), { recursive: true, mode: 0o711 })
@@ -36,7 +42,7 @@ export async function openDeviceMapper(place: DriverHost<DeviceMapperOptions>): 
   if (source.kind === 'files') process.emitWarning(loopWarning, { code: 'GRAPHDRIVER_LOOP_POOL' })
   const devices = new DeviceSet(home, prefix, new Pool(prefix, source, options), options)
   const clean = await devices.locked(() => start(devices))
-  return new DeviceMapperDriver(devices, host, new TreeWorkers(), clean)
+  return new DeviceMapperDriver(devices, host, new TreeWorkers(), { leftovers: !clean })
 }
 
 async function start(devices: DeviceSet): Promise<boolean> {

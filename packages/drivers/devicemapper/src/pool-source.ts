@@ -3,7 +3,7 @@ import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync, readSync, st
 import path from 'node:path'
 import { attachLoop, findLoopDevices, growLoop, type LoopDevice } from '@graphdriver/sys'
 import { loopDirectory } from './layout.ts'
-import { ensureLvmPool } from './lvm.ts'
+import { ensureLvmPool, lvmPool, madeByLvm } from './lvm.ts'
 import { defaultLoopDataSize, defaultLoopMetadataSize, type DeviceMapperOptions } from './options.ts'
 
 export type PoolSource =
@@ -18,6 +18,18 @@ export async function poolSource(home: string, options: DeviceMapperOptions): Pr
   const name = thinPool ?? (data === undefined ? await ensureLvmPool(home, directLvm) : undefined)
   if (name !== undefined) return { kind: 'given', name }
   if (data !== undefined && metadata !== undefined) return { kind: 'devices', data, metadata }
+  return filesIn(home)
+}
+
+/** The same for who makes none. */
+export function sourceToRead(home: string, options: DeviceMapperOptions): PoolSource {
+  const { thinPool: name, dataDevice: data, metadataDevice: metadata } = options
+  if (name !== undefined) return { kind: 'given', name }
+  if (data !== undefined && metadata !== undefined) return { kind: 'devices', data, metadata }
+  return madeByLvm(home) ? { kind: 'given', name: lvmPool } : filesIn(home)
+}
+
+function filesIn(home: string): OwnSource {
   const directory = loopDirectory(home)
   return { kind: 'files', data: path.join(directory, 'data'), metadata: path.join(directory, 'metadata') }
 }
@@ -65,11 +77,12 @@ function setSize(file: string, bytes: number): void {
 export function blockDevice(
   { kind, ...files }: OwnSource,
   of: 'data' | 'metadata',
+  readonly: boolean,
 ): Pick<LoopDevice, 'path'> & Disposable {
   const file = files[of]
   const [attached] = kind === 'files' ? findLoopDevices(file) : [file]
   if (attached !== undefined) return { path: attached, [Symbol.dispose]: () => undefined }
-  return attachLoop(file, { autoclear: true })
+  return attachLoop(file, { autoclear: true, readonly })
 }
 
 export function headOf(device: string): Buffer {

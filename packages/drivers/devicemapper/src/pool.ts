@@ -37,11 +37,19 @@ export class Pool {
   readonly name: string
   readonly source: PoolSource
   readonly #options: DeviceMapperOptions
+  readonly #start: 'to-write' | 'to-read' | 'never'
 
-  constructor(prefix: string, source: PoolSource, options: DeviceMapperOptions) {
+  /** @param start whether it is put together where it is not there, and how */
+  constructor(
+    prefix: string,
+    source: PoolSource,
+    options: DeviceMapperOptions,
+    start: 'to-write' | 'to-read' | 'never' = 'to-write',
+  ) {
     this.name = source.kind === 'given' ? source.name : poolName(prefix)
     this.source = source
     this.#options = options
+    this.#start = start
   }
 
   /**
@@ -52,7 +60,7 @@ export class Pool {
   ensure(): PoolStatus {
     let targets = deviceStatus(this.name)
     if (targets === undefined || targets.length === 0) {
-      this.#start()
+      this.#putTogether()
       targets = deviceStatus(this.name)
     }
     const status = parsePoolStatus(this.name, targets ?? [])
@@ -104,9 +112,14 @@ export class Pool {
     return parsePoolTable(this.name, deviceTable(this.name) ?? []).blockSectors * sector
   }
 
+  /** Whether it is ours, to be taken down when nobody uses it. */
+  get mayStop(): boolean {
+    return this.source.kind !== 'given' && this.#start !== 'never'
+  }
+
   /** Takes it down, if it is ours and nothing in it is used. @returns whether it is gone */
   stop(): boolean {
-    if (this.source.kind === 'given') return false
+    if (!this.mayStop) return false
     try {
       removeDevice(this.name)
       return true
@@ -163,13 +176,14 @@ export class Pool {
     }
   }
 
-  #start(): void {
+  #putTogether(): void {
     const { source } = this
+    if (this.#start === 'never') throw this.#unusable('missing', 'it is gone')
     if (source.kind === 'given') {
       const remedy = `activate it (lvchange -ay, or dmsetup create), or name another with dm.thinpooldev`
       throw this.#unusable('missing', `it is not there; ${remedy}`)
     }
-    if (source.kind === 'files') makeFiles(source, this.#options)
+    if (source.kind === 'files' && this.#start === 'to-write') makeFiles(source, this.#options)
     // One without a table is what a process left that died.
     removeDevice(this.name)
     try {
@@ -182,13 +196,15 @@ export class Pool {
   }
 
   #assemble(source: OwnSource): void {
-    using data = blockDevice(source, 'data')
-    using metadata = blockDevice(source, 'metadata')
+    const readOnly = this.#start === 'to-read'
+    using data = blockDevice(source, 'data', readOnly)
+    using metadata = blockDevice(source, 'metadata', readOnly)
     const known = blockSectorsOf(metadata.path, headOf(metadata.path))
+    if (known === 0 && readOnly) throw this.#unusable('missing', `there is none in ${metadata.path} yet`)
     if (known === 0) this.#demandEmpty(data.path)
     const blockSectors = known === 0 ? this.#options.blockSize / sector : known
     const sectors = blockDeviceSize(data.path) / sector
-    activateDevice(this.name, [newPoolTarget(sectors, metadata.path, data.path, blockSectors)])
+    activateDevice(this.name, [newPoolTarget(sectors, metadata.path, data.path, blockSectors, readOnly)])
   }
 
   #demandEmpty(device: string): void {

@@ -80,8 +80,14 @@ function onlyTarget(pool: string, targets: readonly Target[]): Target {
 const lowWaterBlocks = 32_768
 
 /** A pool's table, Docker's but for the last word: a write that has no room fails at once, and does not wait a minute first. */
-export function newPoolTarget(sectors: number, metadata: string, data: string, blockSectors: number): Target {
-  const features = ['skip_block_zeroing', 'error_if_no_space']
+export function newPoolTarget(
+  sectors: number,
+  metadata: string,
+  data: string,
+  blockSectors: number,
+  readOnly = false,
+): Target {
+  const features = ['skip_block_zeroing', 'error_if_no_space', ...(readOnly ? ['read_only'] : [])]
   const params = [metadata, data, blockSectors, lowWaterBlocks, features.length, ...features].join(' ')
   return { start: 0, length: sectors, type: 'thin-pool', params }
 }

@@ -28,10 +28,11 @@ import {
   type Usage,
 } from '@graphdriver/core'
 import { StackVolumes } from '@graphdriver/quota'
-import { isSystemError, type Scratch } from '@graphdriver/sys'
+import { DetachedMounts, isSystemError, type Scratch } from '@graphdriver/sys'
 import {
   isStackMounted,
   mountExclusively,
+  mountStack,
   type OverlayHost,
   unmountExclusively,
 } from '@graphdriver/sys/overlayfs'
@@ -52,14 +53,17 @@ export class OverlayDriver implements Driver {
   readonly #references = new MountReferences(isStackMounted)
   readonly #naive: DiffDriver
   readonly #whiteouts: OverlayWhiteouts
+  /** Of who only reads. */
+  readonly #detached: DetachedMounts | undefined
   /** A layer was hidden and not wholly deleted; the next `remove` does it. */
   #leftovers = false
 
   /**
    * @param home exists
    * @param tools the driver's own; `cleanup` ends the workers
+   * @param readOnly nothing may be written there
    */
-  constructor(home: string, host: OverlayHost, tools: Tools) {
+  constructor(home: string, host: OverlayHost, tools: Tools, readOnly: boolean) {
     const { workers, limits } = tools
     this.home = home
     this.capabilities = capabilitiesOf(host, limits)
@@ -73,6 +77,7 @@ export class OverlayDriver implements Driver {
     this.#workers = workers
     this.#naive = naiveDiff(this, workers)
     this.#whiteouts = { format: 'overlay', xattr: host.xattr }
+    this.#detached = readOnly ? new DetachedMounts() : undefined
   }
 
   create(id: LayerId, options?: CreateOptions): Promise<void> {
@@ -108,11 +113,16 @@ export class OverlayDriver implements Driver {
     const { root, merged, committed } = layerPaths(this.home, id)
     if (form.kind === 'tree') return layerMount(id, root, existsSync(committed))
     const { lower } = form
+    if (this.#detached !== undefined) return this.#look(id, lower, this.#detached)
     await this.#references.acquire(merged, () => this.#mount(id, lower, options))
     return layerMount(id, merged, false, (mounted) => this.put(mounted))
   }
 
   async put(id: LayerId): Promise<void> {
+    if (this.#detached !== undefined) {
+      await this.#detached.release(id)
+      return
+    }
     const { merged, work } = layerPaths(this.home, id)
     if (!isThere(work)) return
     await this.#references.release(merged, async () => {
@@ -206,11 +216,23 @@ export class OverlayDriver implements Driver {
 
   /** Layers that are mounted stay mounted: they belong to whoever got them, in this process or another. */
   async cleanup(): Promise<void> {
+    await this.#detached?.releaseAll()
     await this.#workers[Symbol.asyncDispose]()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.cleanup()
+  }
+
+  /** What is mounted is shown there; all else where nobody else sees it. */
+  async #look(id: LayerId, lower: LayerId | undefined, detached: DetachedMounts): Promise<Mount> {
+    const { home } = this
+    const { merged } = layerPaths(home, id)
+    if (isStackMounted(merged)) return layerMount(id, merged, true)
+    const { options, appendsLower } = this.#host
+    const below = lower === undefined ? path.join(id, 'nothing') : path.join(lower, 'root')
+    const stack = { lower: [path.join(id, 'upper'), below], options }
+    return this.#volumes.reading(id, detached, (target) => mountStack({ home, target, appendsLower }, stack))
   }
 
   async #reapLeftovers(): Promise<void> {

@@ -11,6 +11,7 @@ const definition: DriverDefinition<LegacyOverlayOptions> = defineDriver({
   platforms: ['linux'],
   summary:
     'whole trees that share files by hard links, one overlay mount per container; the driver of old Docker roots',
+  opensReadOnly: true,
   parse: parseOptions,
   probe,
   open: openOverlay,

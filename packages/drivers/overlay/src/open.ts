@@ -4,7 +4,7 @@ import { TreeWorkers } from '@graphdriver/archive'
 import { type Driver, type DriverHost, GraphDriverError } from '@graphdriver/core'
 import { LayerQuota, reapVolumes } from '@graphdriver/quota'
 import { ensureDirectory, nearestDirectory, reapProbes } from '@graphdriver/sys'
-import { discardOverlayProbe, examineOverlay } from '@graphdriver/sys/overlayfs'
+import { discardOverlayProbe, examineOverlay, examineToRead } from '@graphdriver/sys/overlayfs'
 import { reapLayers } from './construction.ts'
 import { OverlayDriver } from './driver.ts'
 import { countedOf, volumeOf } from './layout.ts'
@@ -12,8 +12,9 @@ import type { LegacyOverlayOptions } from './options.ts'
 
 /** @throws GD_DRIVER_UNSUPPORTED */
 export async function openOverlay(place: DriverHost<LegacyOverlayOptions>): Promise<Driver> {
-  reapProbes(place.home, discardOverlayProbe)
-  const host = await examineOverlay(nearestDirectory(place.home))
+  const { readOnly = false } = place
+  if (!readOnly) reapProbes(place.home, discardOverlayProbe)
+  const host = await (readOnly ? examineToRead(place.home) : examineOverlay(nearestDirectory(place.home)))
   if (!host.supported) {
     throw new GraphDriverError(
       'GD_DRIVER_UNSUPPORTED',
@@ -21,9 +22,11 @@ export async function openOverlay(place: DriverHost<LegacyOverlayOptions>): Prom
       { driver: 'overlay', reason: host.code, hint: host.hint },
     )
   }
-  mkdirSync(path.dirname(place.home), { recursive: true, mode: 0o711 })
-  // Modes are Docker's, and put right where an older version made them wider.
-  ensureDirectory(place.home, 0o710)
+  if (!readOnly) {
+    mkdirSync(path.dirname(place.home), { recursive: true, mode: 0o711 })
+    // Modes are Docker's, and put right where an older version made them wider.
+    ensureDirectory(place.home, 0o710)
+  }
   // The mount table knows no symlinks, so neither do the paths that are looked up in it.
   const home = realpathSync(place.home)
   const workers = new TreeWorkers()
@@ -34,11 +37,14 @@ export async function openOverlay(place: DriverHost<LegacyOverlayOptions>): Prom
       privileged: false,
       volumeOf,
       countedOf,
+      readOnly,
     })
     const tools = { workers, limits }
-    await reapLayers(home, tools)
-    await reapVolumes(home, (target) => volumeOf(path.dirname(target)))
-    return new OverlayDriver(home, host, tools)
+    if (!readOnly) {
+      await reapLayers(home, tools)
+      await reapVolumes(home, (target) => volumeOf(path.dirname(target)))
+    }
+    return new OverlayDriver(home, host, tools, readOnly)
   } catch (error) {
     await workers[Symbol.asyncDispose]()
     throw error

@@ -26,14 +26,14 @@ import {
   type Usage,
 } from '@graphdriver/core'
 import { StackVolumes } from '@graphdriver/quota'
-import { isSystemError, type Scratch } from '@graphdriver/sys'
+import { DetachedMounts, isSystemError, type Scratch } from '@graphdriver/sys'
 import { isStackMounted, type OverlayHost } from '@graphdriver/sys/overlayfs'
 import { capabilitiesOf } from './capabilities.ts'
 import { discardLayer, hideLayer, makeLayer, reapLayers, type Tools } from './construction.ts'
 import { describeHost, describeLayer } from './description.ts'
 import { layerPaths, type LayerRecord, readLayer, readVolumes } from './layout.ts'
 import { layerIds } from './links.ts'
-import { isCommitted, isStack, mountLayer, unmountLayer } from './mounting.ts'
+import { isCommitted, isStack, mountLayer, mountToRead, unmountLayer } from './mounting.ts'
 
 export class Overlay2Driver implements Driver {
   readonly name = 'overlay2'
@@ -46,14 +46,17 @@ export class Overlay2Driver implements Driver {
   readonly #naive: DiffDriver
   readonly #whiteouts: OverlayWhiteouts
   readonly #volumes: StackVolumes
+  /** Of who only reads. */
+  readonly #detached: DetachedMounts | undefined
   /** A layer was hidden and not wholly deleted; the next `remove` does it. */
   #leftovers = false
 
   /**
    * @param home exists, with `l/` in it
    * @param tools the driver's own; `cleanup` ends the workers
+   * @param readOnly nothing may be written there
    */
-  constructor(home: string, host: OverlayHost, tools: Tools) {
+  constructor(home: string, host: OverlayHost, tools: Tools, readOnly: boolean) {
     const { workers, limits } = tools
     this.home = home
     this.capabilities = capabilitiesOf(host, limits)
@@ -66,6 +69,7 @@ export class Overlay2Driver implements Driver {
       (id) => limits.open(layerPaths(home, id).directory),
     )
     this.#whiteouts = { format: 'overlay', xattr: host.xattr }
+    this.#detached = readOnly ? new DetachedMounts() : undefined
   }
 
   create(id: LayerId, options?: CreateOptions): Promise<void> {
@@ -99,11 +103,16 @@ export class Overlay2Driver implements Driver {
     const record = await readLayer(this.home, id)
     const paths = layerPaths(this.home, id)
     if (!isStack(paths, record)) return layerMount(id, paths.diff, isCommitted(paths))
+    if (this.#detached !== undefined) return this.#look(id, record, this.#detached)
     await this.#references.acquire(paths.merged, () => this.#mount(id, record, options))
     return layerMount(id, paths.merged, isCommitted(paths), (mounted) => this.put(mounted))
   }
 
   async put(id: LayerId): Promise<void> {
+    if (this.#detached !== undefined) {
+      await this.#detached.release(id)
+      return
+    }
     const paths = layerPaths(this.home, id)
     try {
       if (!isStack(paths, await readLayer(this.home, id))) return
@@ -212,6 +221,7 @@ export class Overlay2Driver implements Driver {
 
   /** Layers that are mounted stay mounted: they belong to whoever got them, in this process or another. */
   async cleanup(): Promise<void> {
+    await this.#detached?.releaseAll()
     await this.#workers[Symbol.asyncDispose]()
   }
 
@@ -229,6 +239,15 @@ export class Overlay2Driver implements Driver {
     const { maxDepth } = this.capabilities
     await using _ = parent === undefined ? undefined : await this.#volumes.open(parent)
     await makeLayer({ home, id, parent, maxDepth, quota, signal }, this.#tools)
+  }
+
+  /** What is mounted is shown there; all else where nobody else sees it. */
+  async #look(id: LayerId, record: LayerRecord, detached: DetachedMounts): Promise<Mount> {
+    const { merged } = layerPaths(this.home, id)
+    if (isStackMounted(merged)) return layerMount(id, merged, true)
+    const { home } = this
+    const mount = (target: string): Promise<void> => mountToRead(home, id, record, this.#host, target)
+    return this.#volumes.reading(id, detached, mount)
   }
 
   async #reapLeftovers(): Promise<void> {

@@ -4,18 +4,28 @@ import {
   discardOverlayProbe,
   examineOverlay,
   examineProgram,
+  examineToRead,
   type OverlayHost,
   type OverlayRefusal,
 } from '@graphdriver/sys/overlayfs'
 import type { Overlay2Options } from './options.ts'
 
-/** The kernel where it can; a program where it cannot, or where the user says so. */
+/** @param readOnly nothing may be written at the home, which is there */
 export async function examineHost(
   home: string,
+  options: Overlay2Options,
+  readOnly = false,
+): Promise<OverlayHost | OverlayRefusal> {
+  if (readOnly) return examineToRead(home, (place) => examinePlace(place, options))
+  reapProbes(home, discardOverlayProbe)
+  return examinePlace(nearestDirectory(home), options)
+}
+
+/** The kernel where it can; a program where it cannot, or where the user says so. */
+async function examinePlace(
+  directory: string,
   { mountProgram }: Overlay2Options,
 ): Promise<OverlayHost | OverlayRefusal> {
-  reapProbes(home, discardOverlayProbe)
-  const directory = nearestDirectory(home)
   if (mountProgram !== undefined && mountProgram !== 'none') return examineProgram(directory, mountProgram)
   const host = await examineOverlay(directory)
   // Where nothing can be written, no program helps.

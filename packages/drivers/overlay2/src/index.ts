@@ -10,6 +10,7 @@ const definition: DriverDefinition<Overlay2Options> = defineDriver({
   apiVersion: driverApiVersion,
   platforms: ['linux'],
   summary: "layers stacked by the kernel's overlayfs, on Docker's on-disk format",
+  opensReadOnly: true,
   parse: parseOptions,
   probe,
   open: openOverlay2,

@@ -6,6 +6,7 @@ import { getpagesize, isSystemError } from '@graphdriver/sys'
 import {
   maximumDepth,
   mountExclusively,
+  mountStack,
   type OverlayHost,
   type Stack,
   unmountExclusively,
@@ -42,6 +43,19 @@ export async function mountLayer(
     if (isSystemError(error, 'E2BIG')) throw tooDeep(id, record, host, error)
     throw error
   }
+}
+
+/** Mounts the layer at another place, to be read. Nothing but its own lower directories is below it. */
+export async function mountToRead(
+  home: string,
+  id: LayerId,
+  record: LayerRecord,
+  host: OverlayHost,
+  target: string,
+): Promise<void> {
+  const { appendsLower, program } = host
+  const stack = stackOf(id, record.lower, host, true, undefined)
+  await mountStack({ home, target, appendsLower, program }, stack)
 }
 
 function tooDeep(id: LayerId, { lower }: LayerRecord, { appendsLower }: OverlayHost, cause: Error): Error {

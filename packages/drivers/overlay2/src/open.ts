@@ -12,7 +12,8 @@ import type { Overlay2Options } from './options.ts'
 
 /** @throws GD_DRIVER_UNSUPPORTED */
 export async function openOverlay2(place: DriverHost<Overlay2Options>): Promise<Driver> {
-  const host = await examineHost(place.home, place.options)
+  const { readOnly = false } = place
+  const host = await examineHost(place.home, place.options, readOnly)
   if (!host.supported) {
     throw new GraphDriverError(
       'GD_DRIVER_UNSUPPORTED',
@@ -20,12 +21,9 @@ export async function openOverlay2(place: DriverHost<Overlay2Options>): Promise<
       { driver: 'overlay2', reason: host.code, hint: host.hint },
     )
   }
-  mkdirSync(path.dirname(place.home), { recursive: true, mode: 0o711 })
-  // Modes are Docker's, and put right where an older version made them wider.
-  ensureDirectory(place.home, 0o710)
+  if (!readOnly) prepareHome(place.home)
   // The mount table knows no symlinks, so neither do the paths that are looked up in it.
   const home = realpathSync(place.home)
-  ensureDirectory(linksDirectory(home), 0o700)
   const workers = new TreeWorkers()
   try {
     const limits = new LayerQuota(home, {
@@ -34,13 +32,23 @@ export async function openOverlay2(place: DriverHost<Overlay2Options>): Promise<
       privileged: false,
       volumeOf,
       countedOf,
+      readOnly,
     })
     const tools = { workers, limits }
-    await reapLayers(home, tools)
-    await reapVolumes(home, (target) => volumeOf(path.dirname(target)))
-    return new Overlay2Driver(home, host, tools)
+    if (!readOnly) {
+      await reapLayers(home, tools)
+      await reapVolumes(home, (target) => volumeOf(path.dirname(target)))
+    }
+    return new Overlay2Driver(home, host, tools, readOnly)
   } catch (error) {
     await workers[Symbol.asyncDispose]()
     throw error
   }
+}
+
+/** Modes are Docker's, and put right where an older version made them wider. */
+function prepareHome(home: string): void {
+  mkdirSync(path.dirname(home), { recursive: true, mode: 0o711 })
+  ensureDirectory(home, 0o710)
+  ensureDirectory(linksDirectory(home), 0o700)
 }

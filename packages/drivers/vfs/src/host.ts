@@ -36,6 +36,11 @@ export function examineHost(directory: string): CopyHost | CopyRefusal {
   }
 }
 
+/** For who copies nothing: nothing is tried. */
+export function hostToRead(home: string): CopyHost {
+  return { supported: true, backing: filesystemName(statfs(home).type), reflink: false }
+}
+
 /** It is small. */
 export function discardProbe(directory: string): void {
   rmSync(directory, { recursive: true, force: true })

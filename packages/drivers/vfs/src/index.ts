@@ -10,6 +10,7 @@ const definition: DriverDefinition<VfsOptions> = defineDriver({
   apiVersion: driverApiVersion,
   platforms: ['linux'],
   summary: 'a full copy per layer, by reflink where the filesystem can; works anywhere',
+  opensReadOnly: true,
   parse: parseOptions,
   probe,
   open: openVfs,

@@ -8,12 +8,12 @@ import { reapLayers } from './construction.ts'
 import { VfsDriver } from './driver.ts'
 import { layersDirectory, volumeOf, volumesDirectory } from './layout.ts'
 import type { VfsOptions } from './options.ts'
-import { discardProbe, examineHost } from './host.ts'
+import { discardProbe, examineHost, hostToRead } from './host.ts'
 
 /** @throws GD_DRIVER_UNSUPPORTED */
-export async function openVfs({ home, options }: DriverHost<VfsOptions>): Promise<Driver> {
-  reapProbes(home, discardProbe)
-  const host = examineHost(nearestDirectory(home))
+export async function openVfs({ home, options, readOnly = false }: DriverHost<VfsOptions>): Promise<Driver> {
+  if (!readOnly) reapProbes(home, discardProbe)
+  const host = readOnly ? hostToRead(home) : examineHost(nearestDirectory(home))
   if (!host.supported) {
     throw new GraphDriverError(
       'GD_DRIVER_UNSUPPORTED',
@@ -21,21 +21,34 @@ export async function openVfs({ home, options }: DriverHost<VfsOptions>): Promis
       { driver: 'vfs', reason: host.code, hint: host.hint },
     )
   }
-  mkdirSync(path.dirname(home), { recursive: true, mode: 0o711 })
-  // Modes are Docker's, and put right where an older version made them wider.
-  ensureDirectory(home, 0o710)
-  ensureDirectory(layersDirectory(home), 0o710)
-  ensureDirectory(volumesDirectory(home), 0o700)
+  if (!readOnly) prepareHome(home)
   const workers = new TreeWorkers()
   try {
     const countedOf = (directory: string): string => directory
-    const limits = new LayerQuota(home, { ...options, driver: 'vfs', privileged: true, volumeOf, countedOf })
+    const limits = new LayerQuota(home, {
+      ...options,
+      driver: 'vfs',
+      privileged: true,
+      volumeOf,
+      countedOf,
+      readOnly,
+    })
     const tools = { workers, limits }
-    await reapLayers(home, tools)
-    await reapVolumes(layersDirectory(home), volumeOf)
+    if (!readOnly) {
+      await reapLayers(home, tools)
+      await reapVolumes(layersDirectory(home), volumeOf)
+    }
     return new VfsDriver(home, host, tools)
   } catch (error) {
     await workers[Symbol.asyncDispose]()
     throw error
   }
+}
+
+/** Modes are Docker's, and put right where an older version made them wider. */
+function prepareHome(home: string): void {
+  mkdirSync(path.dirname(home), { recursive: true, mode: 0o711 })
+  ensureDirectory(home, 0o710)
+  ensureDirectory(layersDirectory(home), 0o710)
+  ensureDirectory(volumesDirectory(home), 0o700)
 }

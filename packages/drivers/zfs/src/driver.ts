@@ -23,11 +23,13 @@ import {
 import {
   contextOption,
   detach,
+  DetachedMounts,
   hasCapability,
   hasSelinux,
   isMountPoint,
   isSystemError,
   mount,
+  MS,
   removeMountPoint,
 } from '@graphdriver/sys'
 import { datasetsIn, readProperties, setProperties } from '@graphdriver/sys/zfs'
@@ -63,6 +65,8 @@ export class ZfsDriver implements Driver {
   readonly #workers: TreeWorkers
   readonly #references = new MountReferences(isMountPoint)
   readonly #diff: DiffDriver
+  /** Of who only reads. */
+  readonly #detached: DetachedMounts | undefined
   /** A layer was hidden and not deleted; the next `remove` tries again. */
   #leftovers = false
 
@@ -70,12 +74,14 @@ export class ZfsDriver implements Driver {
    * @param home exists, with `graph/` in it
    * @param filesystem the dataset in which the layers are
    * @param workers the driver's own; `cleanup` ends them
+   * @param readOnly nothing may be written in the pool
    */
-  constructor(home: string, filesystem: string, workers: TreeWorkers) {
+  constructor(home: string, filesystem: string, workers: TreeWorkers, readOnly: boolean) {
     this.home = home
     this.#filesystem = filesystem
     this.#workers = workers
     this.#diff = naiveDiff(this, workers)
+    this.#detached = readOnly ? new DetachedMounts() : undefined
   }
 
   async create(id: LayerId, { parent, signal, storageOptions }: CreateOptions = {}): Promise<void> {
@@ -101,12 +107,17 @@ export class ZfsDriver implements Driver {
   async get(id: LayerId, { signal, mountLabel }: GetOptions = {}): Promise<Mount> {
     signal?.throwIfAborted()
     const target = mountPoint(this.home, id)
+    if (this.#detached !== undefined) return this.#look(id, target, this.#detached)
     const label = mountLabelOf(`layer ${id}`, mountLabel, this.capabilities)
     await this.#references.acquire(target, () => this.#mount(id, target, label))
     return layerMount(id, target, false, (mounted) => this.put(mounted))
   }
 
   async put(id: LayerId): Promise<void> {
+    if (this.#detached !== undefined) {
+      await this.#detached.release(id)
+      return
+    }
     const target = mountPoint(this.home, id)
     await this.#references.release(target, () => {
       detach(target)
@@ -189,6 +200,7 @@ export class ZfsDriver implements Driver {
 
   /** Layers that are mounted stay mounted: they belong to whoever got them, in this process or another. */
   async cleanup(): Promise<void> {
+    await this.#detached?.releaseAll()
     await this.#workers[Symbol.asyncDispose]()
   }
 
@@ -206,8 +218,9 @@ export class ZfsDriver implements Driver {
     }
     try {
       if (parent !== undefined) base = await this.get(parent, { signal })
+      // ZFS compares snapshots, and takes them for that.
       const touched =
-        parent === undefined || base === undefined
+        parent === undefined || base === undefined || this.#detached !== undefined
           ? undefined
           : touchedSince(
               { dataset: datasetOf(this.#filesystem, id), tree: layer.path },
@@ -219,6 +232,16 @@ export class ZfsDriver implements Driver {
       await release()
       throw error
     }
+  }
+
+  /** What is mounted is shown there; all else where nobody else sees it. */
+  async #look(id: LayerId, target: string, detached: DetachedMounts): Promise<Mount> {
+    const source = this.#find(id)
+    if (isMountPoint(target)) return layerMount(id, target, true)
+    const path = await detached.hold(id, (place) =>
+      mount({ source, target: place, type: 'zfs', flags: MS.RDONLY }),
+    )
+    return layerMount(id, path, true, (mounted) => this.put(mounted))
   }
 
   #exists(id: LayerId): boolean {

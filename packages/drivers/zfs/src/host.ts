@@ -31,8 +31,12 @@ export interface ZfsRefusal {
 
 const device = '/dev/zfs'
 
-/** Looks at the directory of a data root, or the nearest above it that is there. */
-export function examineHost(root: string, { fsname }: ZfsOptions): ZfsHost | ZfsRefusal {
+/**
+ * Looks at the directory of a data root, or the nearest above it that is there.
+ *
+ * @param readOnly nothing is to be written there
+ */
+export function examineHost(root: string, { fsname }: ZfsOptions, readOnly = false): ZfsHost | ZfsRefusal {
   if (inUserNamespace() || !hasCapability('CAP_SYS_ADMIN'))
     return refuse('not-permitted', 'making and mounting datasets is root’s', 'run as root')
   try {
@@ -40,7 +44,7 @@ export function examineHost(root: string, { fsname }: ZfsOptions): ZfsHost | Zfs
   } catch {
     return refuse('no-device', `${device} cannot be opened`, 'load the module: modprobe zfs')
   }
-  const unwritable = whyUnwritable(root)
+  const unwritable = readOnly ? undefined : whyUnwritable(root)
   if (unwritable !== undefined) return refuse('not-writable', unwritable, 'choose another data root')
   if (fsname !== undefined) return { supported: true, dataset: fsname, mountedAt: undefined }
   const directory = existingAncestors(root)[0] ?? '/'

@@ -10,6 +10,7 @@ const definition: DriverDefinition<ZfsOptions> = defineDriver({
   apiVersion: driverApiVersion,
   platforms: ['linux'],
   summary: 'a dataset per layer and a clone per child, on ZFS',
+  opensReadOnly: true,
   parse: parseOptions,
   probe,
   open: openZfs,

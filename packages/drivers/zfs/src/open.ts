@@ -14,8 +14,9 @@ import type { ZfsOptions } from './options.ts'
 
 /** @throws GD_DRIVER_UNSUPPORTED */
 export async function openZfs(place: DriverHost<ZfsOptions>): Promise<Driver> {
-  reapProbes(place.root, discardDirectory)
-  const host = examineHost(place.root, place.options)
+  const { readOnly = false } = place
+  if (!readOnly) reapProbes(place.root, discardDirectory)
+  const host = examineHost(place.root, place.options, readOnly)
   if (!host.supported) {
     throw new GraphDriverError(
       'GD_DRIVER_UNSUPPORTED',
@@ -23,13 +24,13 @@ export async function openZfs(place: DriverHost<ZfsOptions>): Promise<Driver> {
       { driver: 'zfs', reason: host.code, hint: host.hint },
     )
   }
-  mkdirSync(path.dirname(place.home), { recursive: true, mode: 0o711 })
+  if (!readOnly) mkdirSync(path.dirname(place.home), { recursive: true, mode: 0o711 })
   const root = realpathSync(path.dirname(place.home))
   const home = path.join(root, path.basename(place.home))
   const { name, own } = datasetFor(home, host)
   // Modes are Docker's, and put right where an older version made them wider.
-  ensureDirectory(home, 0o710)
-  if (own) {
+  if (!readOnly) ensureDirectory(home, 0o710)
+  if (own && !readOnly) {
     ensureDataset(name)
     writeFileSync(path.join(home, 'dataset'), `${name}\n`, { mode: 0o600 })
   } else if (readProperties(name) === undefined) {
@@ -43,12 +44,14 @@ export async function openZfs(place: DriverHost<ZfsOptions>): Promise<Driver> {
       },
     )
   }
-  ensureDirectory(graphDirectory(home), 0o710)
+  if (!readOnly) ensureDirectory(graphDirectory(home), 0o710)
   const workers = new TreeWorkers()
   try {
-    reapDatasets(name)
-    reapMountPoints(graphDirectory(home))
-    return new ZfsDriver(home, name, workers)
+    if (!readOnly) {
+      reapDatasets(name)
+      reapMountPoints(graphDirectory(home))
+    }
+    return new ZfsDriver(home, name, workers, readOnly)
   } catch (error) {
     await workers[Symbol.asyncDispose]()
     throw error

@@ -3,6 +3,7 @@
  * directory. Version numbers say little, since distributions patch and filesystems differ by how they were made.
  */
 import { closeSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { O } from '../abi.ts'
 import { AT_FDCWD, DT } from '../constants.ts'
@@ -40,6 +41,18 @@ export interface OverlayRefusal {
   readonly code: string
   readonly reason: string
   readonly hint: string
+}
+
+/**
+ * For who must not write to `directory`: what the kernel does is tried in the system's temporary directory, and what the
+ * filesystem there does is not asked, since it has layers.
+ */
+export async function examineToRead(
+  directory: string,
+  examine: (place: string) => Promise<OverlayHost | OverlayRefusal> = examineOverlay,
+): Promise<OverlayHost | OverlayRefusal> {
+  const host = await examine(tmpdir())
+  return host.supported ? { ...host, backing: filesystemName(statfs(directory).type) } : host
 }
 
 /** Tries `directory`, which exists. Leaves nothing behind; what a killed process left is `reapProbes`' task. */

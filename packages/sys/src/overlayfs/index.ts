@@ -1,5 +1,11 @@
 export { type ExclusiveMountPoint, mountExclusively, unmountExclusively } from './exclusive.ts'
-export { discardOverlayProbe, examineOverlay, type OverlayHost, type OverlayRefusal } from './host.ts'
+export {
+  discardOverlayProbe,
+  examineOverlay,
+  examineToRead,
+  type OverlayHost,
+  type OverlayRefusal,
+} from './host.ts'
 export {
   chooseWay,
   maximumDepth,
