@@ -15,6 +15,7 @@ import { mountMutants } from './mutants/mount.ts'
 import { namespacesMutants } from './mutants/namespaces.ts'
 import { quotaMutants } from './mutants/quota.ts'
 import { quotaChangeMutants } from './mutants/quota-change.ts'
+import { readingMutants } from './mutants/reading.ts'
 import { restartMutants } from './mutants/restart.ts'
 import { sizesMutants } from './mutants/sizes.ts'
 import { treeMutants } from './mutants/tree.ts'
@@ -36,6 +37,7 @@ export const mutants: readonly Mutant[] = [
   ...abortMutants,
   ...disposalMutants,
   ...restartMutants,
+  ...readingMutants,
   ...errorsMutants,
   ...leaksMutants,
   ...historyMutants,

@@ -37,6 +37,7 @@ import {
   driverApiVersion,
   GraphDriverError,
   type LayerId,
+  layerMount,
   type Mount,
   MountReferences,
   parseQuota,
@@ -100,8 +101,12 @@ export class ReferenceDriver implements Driver {
   /** Something was left that could not be deleted; the next `remove` tries again. */
   #leftovers = false
 
-  constructor(home: string) {
+  readonly #readOnly: boolean
+
+  constructor(home: string, readOnly = false) {
     this.home = home
+    this.#readOnly = readOnly
+    if (readOnly) return
     mkdirSync(path.dirname(home), { recursive: true, mode: 0o711 })
     // Whoever could come in here could run the set-user-ID programs of every layer (CVE-2021-41091).
     ensureDirectory(home, 0o710)
@@ -212,6 +217,7 @@ export class ReferenceDriver implements Driver {
   async get(id: LayerId, { signal }: CallOptions = {}): Promise<Mount> {
     signal?.throwIfAborted()
     const target = this.mountPointOf(id)
+    if (this.#readOnly) return layerMount(id, isMountPoint(target) ? target : this.treeOf(id), true)
     await this.#references.acquire(target, () => {
       const directory = this.#find(id)
       mkdirSync(target, { recursive: true })
@@ -219,20 +225,11 @@ export class ReferenceDriver implements Driver {
       if (existsSync(image)) mountImage(image, target)
       else mount({ source: path.join(directory, 'tree'), target, flags: MS.BIND })
     })
-    let held = true
-    return {
-      id,
-      path: target,
-      readonly: false,
-      [Symbol.asyncDispose]: async () => {
-        if (!held) return
-        held = false
-        await this.put(id)
-      },
-    }
+    return layerMount(id, target, false, (mounted) => this.put(mounted))
   }
 
   async put(id: LayerId): Promise<void> {
+    if (this.#readOnly) return
     const target = this.mountPointOf(id)
     await this.#references.release(target, () => unmountAt(target))
   }
@@ -357,6 +354,7 @@ const definition: DriverDefinition = defineDriver({
   apiVersion: driverApiVersion,
   platforms: ['linux'],
   summary: 'a copy per layer, mounted by bind mounts; for testing tests',
+  opensReadOnly: true,
   parse(options) {
     rejectUnknownOptions('reference', options, [])
     return {}
@@ -373,6 +371,7 @@ const definition: DriverDefinition = defineDriver({
     }
   },
   async open(host) {
+    if (host.readOnly === true) return new ReferenceDriver(host.home, true)
     const answer = await definition.probe(host)
     if (!answer.supported)
       throw new GraphDriverError('GD_DRIVER_UNSUPPORTED', answer.reason, {

@@ -53,8 +53,8 @@ export class CaseContext {
   }
 
   /** The same, for reading only. */
-  async openReadOnly(root: string = this.root): Promise<Driver> {
-    const { subject } = this
+  async openReadOnly(): Promise<Driver> {
+    const { subject, root } = this
     const host = hostOf(subject.definition, { root, options: await optionsAt(subject, root) })
     return this.keep(await openReadOnly(subject.definition, host))
   }

@@ -200,15 +200,6 @@ const cases: readonly CaseBody[] = [
       assert.equal(readFileSync(path.join(again.path, 'd/new'), 'utf8'), 'new')
     },
   },
-  {
-    name: 'nothing-there',
-    title: 'where there is nothing, opening for reading only fails with GD_READ_ONLY, and makes nothing',
-    async run(context) {
-      const root = path.join(context.directory, 'absent')
-      await assert.rejects(context.openReadOnly(root), { code: 'GD_READ_ONLY' })
-      assert.equal(existsSync(root), false)
-    },
-  },
 ]
 
 export const reading: readonly ConformanceCase[] = casesOf(
