@@ -31,6 +31,7 @@ export async function buildKernel(apt: PrivateApt, work: string, target: string)
   const zfs = await unpackZfs(apt, work)
   const source = await newestSource(apt, zfs.maximum)
   const tree = await unpackLinux(apt, work, source)
+  await tickFaster(tree)
   const kernel = new Tree(tree, path.join(work, 'build.log'))
   await kernel.make('defconfig')
   await kernel.configure()
@@ -93,6 +94,18 @@ async function unpackLinux(apt: PrivateApt, work: string, source: string): Promi
   const flags = leftOut.map((pattern) => `--exclude=${pattern}`)
   await execa('tar', ['--extract', '--xz', `--directory=${work}`, ...flags, `--file=${archive}`])
   return path.join(work, source)
+}
+
+/**
+ * A thousand ticks a second instead of a hundred, which is no option of this architecture. The device mapper and ZFS wait
+ * for some ticks at each step: a snapshot took 20 ms, all but one of them asleep.
+ */
+async function tickFaster(tree: string): Promise<void> {
+  const file = path.join(tree, 'arch/um/Kconfig')
+  const text = await readFile(file, 'utf8')
+  const faster = text.replace(/^config HZ\n\tint\n\tdefault 100$/m, 'config HZ\n\tint\n\tdefault 1000')
+  if (faster === text) throw new Error(`${file} says in another way how often the kernel ticks`)
+  await writeFile(file, faster)
 }
 
 /** Puts the sources of ZFS into the kernel's, as its own script does it. */
