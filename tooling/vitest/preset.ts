@@ -1,10 +1,15 @@
 import { defineConfig, type ViteUserConfig } from 'vitest/config'
 
-/** The one test set-up: every file in its own process, because mounts and umask are process state. */
-export function unit(name: string): ViteUserConfig {
+/**
+ * The one test set-up: every file in its own process, because mounts and umask are process state.
+ *
+ * @param workers how many files run at a time; by default as many as there are processors, but one
+ */
+export function unit(name: string, workers?: number): ViteUserConfig {
   return defineConfig({
     test: {
       name,
+      ...(workers === undefined ? {} : { maxWorkers: workers }),
       include: ['test/**/*.test.ts'],
       pool: 'forks',
       testTimeout: 60_000,

@@ -180,6 +180,11 @@ function addServices(program: Command, perform: Perform): void {
       '--socket <path>',
       "containerd's address for it; by default /run/graphdriver/containerd-<driver>.sock",
     )
+    .option(
+      '--budget <seconds>',
+      'until a call that waits for the disk is given up; by default 60',
+      positiveInteger,
+    )
     .action((flags: ContainerdSnapshotterFlags, command: Command) =>
       perform(command.optsWithGlobals(), async (call) =>
         (await import('./commands/containerd-snapshotter.ts')).containerdSnapshotter(call, flags),

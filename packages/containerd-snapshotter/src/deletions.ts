@@ -1,19 +1,20 @@
 /** Layers that nobody has any more, deleted one after another in the background, so that who removes does not wait. */
 import { setTimeout } from 'node:timers/promises'
-import type { Driver, LayerId } from '@graphdriver/core'
+import type { LayerId } from '@graphdriver/core'
+import type { SnapshotDriver } from './snapshot-driver.ts'
 
 /** Milliseconds that a deletion under way has when the snapshotter ends. */
 const patience = 5000
 
 export class Deletions implements AsyncDisposable {
-  readonly #driver: Driver
+  readonly #driver: SnapshotDriver
   readonly #onFailure: ((what: string, error: unknown) => void) | undefined
   readonly #waiting = new Set<LayerId>()
   readonly #failed = new Set<LayerId>()
   readonly #controller = new AbortController()
   #running: Promise<void> | undefined
 
-  constructor(driver: Driver, onFailure?: (what: string, error: unknown) => void) {
+  constructor(driver: SnapshotDriver, onFailure?: (what: string, error: unknown) => void) {
     this.#driver = driver
     this.#onFailure = onFailure
   }

@@ -1,7 +1,6 @@
 /** Snapshots on a driver: containerd's words, with a layer for each snapshot but views. */
 import path from 'node:path'
 import {
-  type Driver,
   type DriverDefinition,
   type DriverOptions,
   hostOf,
@@ -11,10 +10,12 @@ import {
   randomLayerId,
 } from '@graphdriver/core'
 import { Deletions } from './deletions.ts'
+import { DriverThread } from './driver-thread.ts'
 import { SnapshotError } from './error.ts'
 import type { Predicate } from './filter.ts'
 import { changedLabels } from './labels.ts'
 import { RecordFiles, type SnapshotRecord, type SnapshotUsage } from './record.ts'
+import type { SnapshotDriver } from './snapshot-driver.ts'
 import { SnapshotIndex } from './snapshot-index.ts'
 
 /** As containerd mounts it. */
@@ -26,6 +27,11 @@ export interface SnapshotMount {
 
 export interface SnapshotsOptions {
   readonly definition: DriverDefinition
+  /**
+   * Of the module that exports the definition, as `resolveDriver` finds it: then the driver runs in a thread of its own,
+   * and a disk that stalls keeps nobody from what is in memory.
+   */
+  readonly module?: URL | undefined
   readonly driverOptions?: DriverOptions | undefined
   /** Absolute. The driver's home is `<root>/<driver>`, and the records' `<root>/snapshots/<driver>`. */
   readonly root: string
@@ -41,7 +47,7 @@ export interface Preparation {
 }
 
 export class Snapshots implements AsyncDisposable {
-  readonly driver: Driver
+  readonly driver: SnapshotDriver
   readonly #files: RecordFiles
   readonly #index: SnapshotIndex
   readonly #deletions: Deletions
@@ -50,7 +56,12 @@ export class Snapshots implements AsyncDisposable {
   /** Calls for one key wait for each other; others do not. */
   readonly #turns = new KeyedMutex()
 
-  private constructor(driver: Driver, files: RecordFiles, index: SnapshotIndex, deletions: Deletions) {
+  private constructor(
+    driver: SnapshotDriver,
+    files: RecordFiles,
+    index: SnapshotIndex,
+    deletions: Deletions,
+  ) {
     this.driver = driver
     this.#files = files
     this.#index = index
@@ -63,11 +74,12 @@ export class Snapshots implements AsyncDisposable {
    *
    * @throws GD_IN_USE for a root that another process has open; what the driver throws, GD_STORE_CORRUPT
    */
-  static async open({ definition, driverOptions, root, onFailure }: SnapshotsOptions): Promise<Snapshots> {
+  static async open(options: SnapshotsOptions): Promise<Snapshots> {
+    const { definition, root, onFailure } = options
     const files = await RecordFiles.open(path.join(root, 'snapshots', definition.name))
-    let driver: Driver | undefined
+    let driver: SnapshotDriver | undefined
     try {
-      driver = await definition.open(hostOf(definition, { root, options: driverOptions }))
+      driver = await openDriver(options)
       const index = new SnapshotIndex(await files.read())
       for (const { key } of index.superseded()) {
         await files.remove(key)
@@ -249,4 +261,14 @@ export class Snapshots implements AsyncDisposable {
     ])
     return { size, inodes: changes.filter(({ kind }) => kind !== 'delete').length }
   }
+}
+
+async function openDriver({
+  definition,
+  module,
+  driverOptions = {},
+  root,
+}: SnapshotsOptions): Promise<SnapshotDriver> {
+  if (module !== undefined) return DriverThread.open({ module: module.href, root, driverOptions })
+  return definition.open(hostOf(definition, { root, options: driverOptions }))
 }

@@ -5,12 +5,11 @@ import path from 'node:path'
 import { defineDriver, type Driver, type DriverDefinition } from '@graphdriver/core'
 import { type TemporaryDirectory, temporaryDirectory } from '@graphdriver/core/conformance'
 import vfs from '@graphdriver/vfs'
-import { Client, credentials, status } from '@grpc/grpc-js'
+import { status } from '@grpc/grpc-js'
 import { need } from '@tooling/lab'
-import { service as healthService } from 'grpc-health-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { serveSnapshotter, type Snapshotter, type SnapshotterOptions } from '../src/index.ts'
-import { snapshotsService } from '../src/protocol.ts'
+import { SnapshotterClient } from './client.ts'
 
 const missing = need({ root: true })
 
@@ -36,7 +35,7 @@ describe.skipIf(missing !== undefined)(`snapshotter (${missing ?? 'as root'})`, 
   let directory: TemporaryDirectory
   let socket: string
   let snapshotter: Snapshotter | undefined
-  let client: Client
+  let client: SnapshotterClient
 
   beforeEach(async () => {
     directory = await temporaryDirectory()
@@ -44,7 +43,7 @@ describe.skipIf(missing !== undefined)(`snapshotter (${missing ?? 'as root'})`, 
   })
 
   afterEach(async () => {
-    client.close()
+    client[Symbol.dispose]()
     await snapshotter?.[Symbol.asyncDispose]()
     snapshotter = undefined
     await directory[Symbol.asyncDispose]()
@@ -53,42 +52,13 @@ describe.skipIf(missing !== undefined)(`snapshotter (${missing ?? 'as root'})`, 
   async function serve(options: Partial<SnapshotterOptions> = {}): Promise<void> {
     const root = path.join(directory.path, 'root')
     snapshotter = await serveSnapshotter({ definition: vfs, root, socket, ...options })
-    client = new Client(`unix://${socket}`, credentials.createInsecure())
+    client = new SnapshotterClient(socket)
   }
 
-  const definitions = [...Object.values(snapshotsService()), ...Object.values(healthService)]
-
-  /** One call, as containerd makes it. */
-  function call(name: string, request: object): Promise<Record<string, unknown>> {
-    const definition = definitions.find(({ path: at }) => at.endsWith(`/${name}`))
-    if (definition === undefined) throw new Error(`no call ${name}`)
-    const { promise, resolve, reject } = Promise.withResolvers<Record<string, unknown>>()
-    client.makeUnaryRequest(
-      definition.path,
-      definition.requestSerialize,
-      definition.responseDeserialize as (bytes: Buffer) => Record<string, unknown>,
-      request,
-      (error, response) => {
-        if (error === null) resolve(response ?? {})
-        else reject(error)
-      },
-    )
-    return promise
-  }
-
-  async function list(...filters: readonly string[]): Promise<readonly (readonly { name: string }[])[]> {
-    const definition = definitions.find(({ path: at }) => at.endsWith('/List'))
-    if (definition === undefined) throw new Error('no list')
-    const stream = client.makeServerStreamRequest(
-      definition.path,
-      definition.requestSerialize,
-      definition.responseDeserialize as (bytes: Buffer) => { readonly info: readonly { name: string }[] },
-      { filters },
-    )
-    return (await Array.fromAsync(stream as AsyncIterable<{ info: { name: string }[] }>)).map(
-      ({ info }) => info,
-    )
-  }
+  const call = (name: string, request: object): ReturnType<SnapshotterClient['call']> =>
+    client.call(name, request)
+  const list = (...filters: readonly string[]): ReturnType<SnapshotterClient['list']> =>
+    client.list(...filters)
 
   test('calls, answers and classes of errors are containerd’s', async () => {
     await serve()
@@ -167,7 +137,7 @@ describe.skipIf(missing !== undefined)(`snapshotter (${missing ?? 'as root'})`, 
     const attempt = connectSocket(socket)
     await once(attempt, 'connect')
     attempt.destroy()
-    client.close()
+    client[Symbol.dispose]()
     await snapshotter?.[Symbol.asyncDispose]()
     expect(existsSync(socket)).toBe(false)
     await serve()

@@ -1,3 +1,4 @@
 import { unit } from '@tooling/vitest'
 
-export default unit('devicemapper')
+// Which wait for guests most of the time.
+export default unit('devicemapper', 2)

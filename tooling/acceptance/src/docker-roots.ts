@@ -102,7 +102,8 @@ export async function containerGoesOn(roots: Roots): Promise<void> {
     return id
   })
   const changes = (await graphdriver(place, 'changes', container)).split('\n')
-  for (const change of ['A /one', 'D /srv']) assert(changes.includes(change), `no ${change} in ${changes}`)
+  for (const change of ['A /one', 'D /srv'])
+    assert(changes.includes(change), `no ${change} in ${changes.join()}`)
   assert.equal(await graphdriver(place, 'run', 'committed', '--', 'cat', '/one'), 'one')
   const mounted = await graphdriver(place, 'mount', container)
   await writeFile(path.join(mounted, 'from-us'), 'from us\n')
@@ -111,7 +112,7 @@ export async function containerGoesOn(roots: Roots): Promise<void> {
     assert.equal(await docker('start', '--attach', 'box'), 'from us\none')
     const told = (await docker('diff', 'box')).split('\n')
     for (const change of ['A /from-us', 'A /one', 'D /srv'])
-      assert(told.includes(change), `no ${change} in ${told}`)
+      assert(told.includes(change), `no ${change} in ${told.join()}`)
     await docker('rm', 'box')
     await docker('rmi', '--force', 'committed', image.reference)
   })

@@ -1,7 +1,7 @@
 /** The data root is Docker's: a daemon opens what we wrote, and we open what a daemon wrote. */
 import path from 'node:path'
 import { debianImage, debianImageRequirements, filesystem, type LabImage, need } from '@tooling/lab'
-import { beforeAll, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import {
   containerGoesOn,
   dockerServesOurs,
@@ -30,15 +30,18 @@ for (const [sentence, show] of scenarios)
   test.for(drivers)(`${sentence}: %j (root, docker.io)`, async ([driver, kind], { skip }) => {
     skip(missing !== undefined, missing)
     await using own = await filesystem(kind, { sizeMiB: 6144, storage: 'memory' })
-    await show({ place: { root: path.join(own.path, 'root'), driver }, image, scratch: own.path })
+    await expect(
+      show({ place: { root: path.join(own.path, 'root'), driver }, image, scratch: own.path }),
+    ).resolves.toBeUndefined()
   })
 
 test('we list, run and give back what dockerd left with aufs (root, docker.io)', async ({ skip }) => {
   skip(missing !== undefined, missing)
   await using own = await filesystem('ext4', { sizeMiB: 6144, storage: 'memory' })
-  await weServeAufs({
+  const roots: Roots = {
     place: { root: path.join(own.path, 'root'), driver: 'aufs' },
     image,
     scratch: own.path,
-  })
+  }
+  await expect(weServeAufs(roots)).resolves.toBeUndefined()
 })

@@ -25,4 +25,5 @@ export {
   runInGuest,
 } from './guest/guest.ts'
 export { killAtCall, killAtEachCall, killRequirement, type KillRequest } from './killed-at-call.ts'
+export { type StallingDisk, stallingDisk, stallingDiskRequirements } from './stalling-disk.ts'
 export { id, makeLayer, workbench, type Workbench, type Workplace } from './workbench.ts'

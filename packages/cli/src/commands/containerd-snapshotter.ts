@@ -1,12 +1,14 @@
 import path from 'node:path'
 import { serveSnapshotter } from '@graphdriver/containerd-snapshotter'
-import { selectDriver } from '@graphdriver/core'
+import { resolveDriver, selectDriver } from '@graphdriver/core'
 import { describeFailure } from '../failure.ts'
 import type { Invocation } from '../invocation.ts'
 import { requireServing, untilEnded } from '../serving.ts'
 
 export interface ContainerdSnapshotterFlags {
   readonly socket?: string
+  /** Seconds. */
+  readonly budget?: number
 }
 
 /**
@@ -25,7 +27,15 @@ export async function containerdSnapshotter(
   const { socket = `/run/graphdriver/containerd-${definition.name}.sock` } = flags
   const onFailure = (what: string, error: unknown): void =>
     log.warn(`${what}: ${describeFailure(error, settings).message}`)
-  await using _ = await serveSnapshotter({ definition, driverOptions, root, socket, onFailure })
+  await using _ = await serveSnapshotter({
+    definition,
+    module: resolveDriver(driver ?? definition.name),
+    driverOptions,
+    root,
+    socket,
+    onFailure,
+    budget: flags.budget === undefined ? undefined : { milliseconds: flags.budget * 1000 },
+  })
   output.result(
     { driver: definition.name, root, socket },
     () => `${definition.name} is served at ${socket}\n`,

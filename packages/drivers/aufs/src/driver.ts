@@ -20,14 +20,13 @@ import {
   type Usage,
 } from '@graphdriver/core'
 import type { StackVolumes } from '@graphdriver/quota'
-import { DetachedMounts, isSystemError, type Scratch } from '@graphdriver/sys'
+import { isSystemError, type Scratch } from '@graphdriver/sys'
 import { capabilitiesOf } from './capabilities.ts'
 import { discardLayers, hideLayer, makeLayer, reapLayers, type Tools } from './construction.ts'
 import { describeHome } from './description.ts'
 import type { Engine, StackedLayer } from './engine.ts'
 import { isCommitted } from './form.ts'
 import { homePaths, layerExists, layerPaths, readParents } from './layout.ts'
-import type { ReadingEngine } from './reading-engine.ts'
 
 export class AufsDriver implements Driver {
   readonly name = 'aufs'
@@ -36,30 +35,26 @@ export class AufsDriver implements Driver {
   readonly #engine: Engine
   readonly #tools: Tools
   readonly #workers: TreeWorkers
-  readonly #volumes: StackVolumes
+  protected readonly volumes: StackVolumes
   readonly #references: MountReferences
   readonly #naive: DiffDriver
-  readonly #reading: ReadingEngine | undefined
-  readonly #detached = new DetachedMounts()
   /** A layer was hidden and not wholly deleted; the next `remove` does it. */
   #leftovers = false
 
   /**
    * @param home exists, with its directories
    * @param tools the driver's own; `cleanup` ends the workers
-   * @param reading the engine, of who may write nothing at the home
    */
-  constructor(home: string, engine: Engine, tools: Tools, volumes: StackVolumes, reading?: ReadingEngine) {
+  constructor(home: string, engine: Engine, tools: Tools, volumes: StackVolumes) {
     const { workers, limits } = tools
     this.home = home
     this.capabilities = capabilitiesOf(engine, limits)
     this.#engine = engine
     this.#tools = tools
     this.#workers = workers
-    this.#volumes = volumes
+    this.volumes = volumes
     this.#references = new MountReferences((target) => engine.isMounted(target))
     this.#naive = naiveDiff(this, workers)
-    this.#reading = reading
   }
 
   create(id: LayerId, options?: CreateOptions): Promise<void> {
@@ -78,7 +73,7 @@ export class AufsDriver implements Driver {
     await this.#references.forget(layerPaths(this.home, id).mount, async () => {
       hidden.push(...hideLayer(this.home, id))
       // What it is mounted with goes with its directory, below.
-      await this.#volumes.letGo(id)
+      await this.volumes.letGo(id)
     })
     try {
       await discardLayers(hidden, this.#tools, options)
@@ -91,25 +86,20 @@ export class AufsDriver implements Driver {
   /** Nothing is below a base layer: it is shown as it is, unmounted. */
   async get(id: LayerId, options: GetOptions = {}): Promise<Mount> {
     options.signal?.throwIfAborted()
-    const layer = this.#find(id)
+    const layer = this.find(id)
     const paths = layerPaths(this.home, id)
-    if (!this.#isStack(layer)) return layerMount(id, paths.diff, isCommitted(paths))
-    if (this.#reading !== undefined) return this.#look(layer, this.#reading)
+    if (!this.isStack(layer)) return layerMount(id, paths.diff, isCommitted(paths))
     await this.#references.acquire(paths.mount, () => this.#mount(layer, options))
     return layerMount(id, paths.mount, isCommitted(paths), (mounted) => this.put(mounted))
   }
 
   async put(id: LayerId): Promise<void> {
-    if (this.#reading !== undefined) {
-      await this.#detached.release(id)
-      return
-    }
     if (!layerExists(this.home, id)) return
-    const layer = this.#find(id)
-    if (!this.#isStack(layer)) return
+    const layer = this.find(id)
+    if (!this.isStack(layer)) return
     await this.#references.release(layerPaths(this.home, id).mount, async () => {
       await this.#engine.unmount(layer)
-      await this.#volumes.letGo(id)
+      await this.volumes.letGo(id)
     })
   }
 
@@ -131,23 +121,23 @@ export class AufsDriver implements Driver {
 
   /** Docker tells nothing of a layer of aufs either. */
   async metadata(id: LayerId): Promise<Readonly<Record<string, string>>> {
-    this.#find(id)
+    this.find(id)
     return {}
   }
 
   async setQuota(id: LayerId, quota: Quota): Promise<void> {
-    this.#find(id)
+    this.find(id)
     await this.#tools.limits.change(id, layerPaths(this.home, id).own, quota)
   }
 
   async usage(id: LayerId): Promise<Usage | undefined> {
-    this.#find(id)
+    this.find(id)
     return this.#tools.limits.usage(layerPaths(this.home, id).own)
   }
 
   async *diff(id: LayerId, parent: LayerId | undefined, options: CallOptions = {}): TarStream {
     const layer = this.#findOwn(id, parent, options)
-    await using _ = await this.#volumes.open(id)
+    await using _ = await this.volumes.open(id)
     if (layer === undefined) {
       yield* this.#naive.diff(id, parent, options)
       return
@@ -164,7 +154,7 @@ export class AufsDriver implements Driver {
   ): Promise<readonly Change[]> {
     const layer = this.#findOwn(id, parent, options)
     if (parent === undefined || layer === undefined) return this.#naive.changes(id, parent, options)
-    await using _ = await this.#volumes.open(id)
+    await using _ = await this.volumes.open(id)
     try {
       await using reading = await this.#engine.read(layer, () => this.get(id, options), options)
       await using base = await this.get(parent, options)
@@ -186,8 +176,8 @@ export class AufsDriver implements Driver {
     options: CallOptions = {},
   ): Promise<number> {
     options.signal?.throwIfAborted()
-    const layer = this.#find(id)
-    await using _ = await this.#volumes.open(id)
+    const layer = this.find(id)
+    await using _ = await this.volumes.open(id)
     const { diff } = layerPaths(this.home, id)
     if (layer.parents[0] !== parent) return await this.#naive.applyDiff(id, parent, tar, options)
     if (parent === undefined)
@@ -203,35 +193,25 @@ export class AufsDriver implements Driver {
   async diffSize(id: LayerId, parent: LayerId | undefined, options: CallOptions = {}): Promise<number> {
     const layer = this.#findOwn(id, parent, options)
     if (layer === undefined) return this.#naive.diffSize(id, parent, options)
-    await using _ = await this.#volumes.open(id)
+    await using _ = await this.volumes.open(id)
     return await this.#workers.size(layerPaths(this.home, id).diff, options)
   }
 
   /** The layer's own directory as it is: every file that the layer's own tar has is in it. */
   async ownFiles(id: LayerId): Promise<Mount> {
-    this.#find(id)
-    const volumes = await this.#volumes.open(id)
+    this.find(id)
+    const volumes = await this.volumes.open(id)
     const { diff } = layerPaths(this.home, id)
     return layerMount(id, diff, true, async () => volumes?.[Symbol.asyncDispose]())
   }
 
   /** Layers that are mounted stay mounted: they belong to whoever got them, in this process or another. */
   async cleanup(): Promise<void> {
-    await this.#detached.releaseAll()
-    this.#reading?.[Symbol.dispose]()
     await this.#workers[Symbol.asyncDispose]()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.cleanup()
-  }
-
-  /** What is mounted is shown there; all else where nobody else sees it. */
-  async #look(layer: StackedLayer, engine: ReadingEngine): Promise<Mount> {
-    const { id } = layer
-    const { mount } = layerPaths(this.home, id)
-    if (engine.isMounted(mount)) return layerMount(id, mount, true)
-    return this.#volumes.reading(id, this.#detached, (target) => engine.show(layer, target))
   }
 
   async #reapLeftovers(): Promise<void> {
@@ -248,24 +228,24 @@ export class AufsDriver implements Driver {
     const { home } = this
     const { maxDepth } = this.capabilities
     const commit = (below: LayerId): Promise<void> => this.#engine.commit(below, { signal })
-    await using _ = parent === undefined ? undefined : await this.#volumes.open(parent)
+    await using _ = parent === undefined ? undefined : await this.volumes.open(parent)
     await makeLayer({ home, id, parent, maxDepth, quota, commit, signal }, this.#tools)
   }
 
   /** Whether a layer is mounted to be seen: a base layer is only where it has limits. */
-  #isStack({ id, parents }: StackedLayer): boolean {
+  protected isStack({ id, parents }: StackedLayer): boolean {
     return parents.length > 0 || this.#tools.limits.isLimited(layerPaths(this.home, id).own)
   }
 
-  #find(id: LayerId): StackedLayer {
+  protected find(id: LayerId): StackedLayer {
     return { id, parents: readParents(this.home, id) }
   }
 
   /** The layer, if its directory is exactly what its parent, which is `parent`, lacks. @throws GD_LAYER_NOT_FOUND, for the parent too */
   #findOwn(id: LayerId, parent: LayerId | undefined, { signal }: CallOptions): StackedLayer | undefined {
     signal?.throwIfAborted()
-    const layer = this.#find(id)
-    if (parent !== undefined) this.#find(parent)
+    const layer = this.find(id)
+    if (parent !== undefined) this.find(parent)
     if (layer.parents.length === 0 || layer.parents[0] !== parent) return undefined
     return this.#engine.nativeDiff.native ? layer : undefined
   }
@@ -276,10 +256,10 @@ export class AufsDriver implements Driver {
     try {
       const mount = (): Promise<boolean> => this.#engine.mount(layer, label)
       const { own } = layerPaths(this.home, layer.id)
-      return await this.#volumes.holding(layer.id, () => this.#tools.limits.mounting(own, mount))
+      return await this.volumes.holding(layer.id, () => this.#tools.limits.mounting(own, mount))
     } catch (error) {
       // Removed since its record was read, it is a layer that is not found.
-      if (isSystemError(error, 'ENOENT')) this.#find(layer.id)
+      if (isSystemError(error, 'ENOENT')) this.find(layer.id)
       throw error
     }
   }

@@ -11,6 +11,7 @@ import { KernelEngine } from './kernel/engine.ts'
 import { countedOf, homePaths, layerPaths, nothing, readVolumes, volumeOf } from './layout.ts'
 import type { AufsOptions } from './options.ts'
 import { OverlayEngine } from './overlay-engine.ts'
+import { AufsReader } from './reader.ts'
 import { ReadingEngine } from './reading-engine.ts'
 
 /** @throws GD_DRIVER_UNSUPPORTED */
@@ -44,8 +45,7 @@ export async function openAufs(place: DriverHost<AufsOptions>): Promise<Driver> 
       (id) => limits.open(layerPaths(home, id).own),
     )
     if (readOnly && found.engine === 'overlay') {
-      const reading = new ReadingEngine(home, found.host, workers)
-      return new AufsDriver(home, reading, tools, volumes, reading)
+      return new AufsReader(home, new ReadingEngine(home, found.host, workers), tools, volumes)
     }
     const engine =
       found.engine === 'kernel'

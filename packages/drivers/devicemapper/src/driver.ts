@@ -19,7 +19,6 @@ import {
   type Usage,
 } from '@graphdriver/core'
 import {
-  DetachedMounts,
   hasCapability,
   hasSelinux,
   isMountPoint,
@@ -41,7 +40,6 @@ import {
 } from './layers.ts'
 import { deviceName, devicePrefix, layerOfRecord, mountPoint, recordOf, treeAt } from './layout.ts'
 import { changedSize, sizeOf } from './options.ts'
-import { mountToRead } from './reading.ts'
 import { recordNames } from './record.ts'
 
 export class DeviceMapperDriver implements Driver {
@@ -60,40 +58,32 @@ export class DeviceMapperDriver implements Driver {
     inodeQuota: false,
     mountLabel: hasSelinux(),
   }
-  readonly #devices: DeviceSet
+  protected readonly devices: DeviceSet
   readonly #host: DeviceMapperHost
   readonly #workers: TreeWorkers
   readonly #references = new MountReferences(isMountPoint)
   readonly #diff: DiffDriver
-  /** Of who only reads. */
-  readonly #detached: DetachedMounts | undefined
   /** A device was set aside and not deleted; the next `remove` tries again. */
   #leftovers: boolean
 
   /**
    * @param devices with a base device
    * @param workers the driver's own; `cleanup` ends them
-   * @param state `leftovers` when a device is left that is to go; `readOnly` where the devices are `devicesToRead`
+   * @param clean whether no device is left that is to go
    */
-  constructor(
-    devices: DeviceSet,
-    host: DeviceMapperHost,
-    workers: TreeWorkers,
-    state: { readonly leftovers?: boolean; readonly readOnly?: boolean },
-  ) {
+  constructor(devices: DeviceSet, host: DeviceMapperHost, workers: TreeWorkers, clean: boolean) {
     this.home = devices.home
-    this.#devices = devices
+    this.devices = devices
     this.#host = host
     this.#workers = workers
     this.#diff = naiveDiff(this, workers)
-    this.#leftovers = state.leftovers ?? false
-    this.#detached = state.readOnly === true ? new DetachedMounts() : undefined
+    this.#leftovers = !clean
   }
 
   async create(id: LayerId, { parent, signal, storageOptions }: CreateOptions = {}): Promise<void> {
     const size = sizeOf(id, storageOptions)
     signal?.throwIfAborted()
-    await this.#devices.locked(() => makeLayer(this.#devices, { id, parent, size }), signal)
+    await this.devices.locked(() => makeLayer(this.devices, { id, parent, size }), signal)
   }
 
   createReadWrite(id: LayerId, options?: CreateOptions): Promise<void> {
@@ -103,9 +93,9 @@ export class DeviceMapperDriver implements Driver {
   async remove(id: LayerId, { signal }: CallOptions = {}): Promise<void> {
     signal?.throwIfAborted()
     await this.#references.forget(mountPoint(this.home, id), () =>
-      this.#devices.locked(async () => {
-        if (this.#leftovers) this.#leftovers = !(await this.#devices.reap())
-        if (!(await removeLayer(this.#devices, id))) this.#leftovers = true
+      this.devices.locked(async () => {
+        if (this.#leftovers) this.#leftovers = !(await this.devices.reap())
+        if (!(await removeLayer(this.devices, id))) this.#leftovers = true
       }, signal),
     )
   }
@@ -113,28 +103,21 @@ export class DeviceMapperDriver implements Driver {
   async get(id: LayerId, { signal, mountLabel }: GetOptions = {}): Promise<Mount> {
     signal?.throwIfAborted()
     const target = mountPoint(this.home, id)
-    if (this.#detached !== undefined) return this.#look(id, target, this.#detached)
     const label = mountLabelOf(`layer ${id}`, mountLabel, this.capabilities)
     await this.#references.acquire(target, () =>
-      this.#devices.locked(() => mountLayer(this.#devices, id, label), signal),
+      this.devices.locked(() => mountLayer(this.devices, id, label), signal),
     )
     return layerMount(id, treeAt(target), false, (mounted) => this.put(mounted))
   }
 
   /** @throws GD_NO_SPACE, SystemError when what was written cannot be kept; it is unmounted all the same */
   async put(id: LayerId): Promise<void> {
-    if (this.#detached !== undefined) {
-      const last = await this.#detached.release(id)
-      if (last)
-        await this.#devices.locked(async () => void (await this.#devices.active.release(recordOf(id))))
-      return
-    }
     const target = mountPoint(this.home, id)
     let lost: Error | undefined
     await this.#references.release(target, () =>
-      this.#devices.locked(async () => {
+      this.devices.locked(async () => {
         lost = isMountPoint(target) ? flush(target) : undefined
-        await unmountLayer(this.#devices, id)
+        await unmountLayer(this.devices, id)
       }),
     )
     if (lost !== undefined) throw this.#explained(lost)
@@ -153,7 +136,7 @@ export class DeviceMapperDriver implements Driver {
   }
 
   async status(): Promise<readonly StatusRow[]> {
-    return this.#devices.locked(async () => describePool(this.#devices, this.#host))
+    return this.devices.locked(async () => describePool(this.devices, this.#host))
   }
 
   async metadata(id: LayerId): Promise<Readonly<Record<string, string>>> {
@@ -169,7 +152,7 @@ export class DeviceMapperDriver implements Driver {
   async setQuota(id: LayerId, quota: Quota): Promise<void> {
     findLayer(this.home, id)
     const size = changedSize(id, quota)
-    if (size !== undefined) await this.#devices.locked(() => resizeLayer(this.#devices, id, size))
+    if (size !== undefined) await this.devices.locked(() => resizeLayer(this.devices, id, size))
   }
 
   /** What is in its filesystem, its parent's files included: its device has to have room for all of it. */
@@ -215,13 +198,9 @@ export class DeviceMapperDriver implements Driver {
   /** Layers that are mounted stay mounted: they belong to whoever got them, in this process or another. */
   async cleanup(): Promise<void> {
     await this.#workers[Symbol.asyncDispose]()
-    if (this.#detached !== undefined) {
-      await this.#stopReading(this.#detached)
-      return
-    }
-    await this.#devices.locked(async () => {
-      if (this.#leftovers) this.#leftovers = !(await this.#devices.reap())
-      await this.#devices.stop()
+    await this.devices.locked(async () => {
+      if (this.#leftovers) this.#leftovers = !(await this.devices.reap())
+      await this.devices.stop()
     })
   }
 
@@ -229,29 +208,12 @@ export class DeviceMapperDriver implements Driver {
     return this.cleanup()
   }
 
-  /** What is mounted is shown there; all else where nobody else sees it. */
-  async #look(id: LayerId, target: string, detached: DetachedMounts): Promise<Mount> {
-    if (isMountPoint(target)) return layerMount(id, treeAt(target), true)
-    const path = await detached.hold(id, (place) =>
-      this.#devices.locked(async () => mountToRead(this.#devices, id, place)),
-    )
-    return layerMount(id, treeAt(path), true, (mounted) => this.put(mounted))
-  }
-
-  async #stopReading(detached: DetachedMounts): Promise<void> {
-    await detached.releaseAll()
-    await this.#devices.locked(async () => {
-      this.#devices.active.reap([])
-      await this.#devices.active.stopPool()
-    })
-  }
-
   /** A pool that is full fails a write however late; where it is, that is what went wrong. */
   #explained<T>(error: T): T | GraphDriverError {
     if (!isSystemError(error, 'ENOSPC', 'EIO')) return error
-    const status = this.#devices.pool.ensure()
-    if (status.mode === 'out-of-data-space') return this.#devices.pool.noSpace('data', status)
-    return status.mode === 'read-only' ? this.#devices.pool.noSpace('metadata', status) : error
+    const status = this.devices.pool.ensure()
+    if (status.mode === 'out-of-data-space') return this.devices.pool.noSpace('data', status)
+    return status.mode === 'read-only' ? this.devices.pool.noSpace('metadata', status) : error
   }
 }
 

@@ -5,13 +5,14 @@ import { type Driver, type DriverHost, GraphDriverError } from '@graphdriver/cor
 import { discardDirectory, ensureDirectory, reapProbes } from '@graphdriver/sys'
 import { ensureBaseDevice } from './base-device.ts'
 import { DeviceSet } from './device-set.ts'
+import { devicesToRead } from './devices-to-read.ts'
 import { DeviceMapperDriver } from './driver.ts'
 import { type DeviceMapperHost, examineHost, loopWarning } from './host.ts'
 import { devicePrefix, metadataDirectory, mountsDirectory } from './layout.ts'
 import type { DeviceMapperOptions } from './options.ts'
 import { Pool } from './pool.ts'
 import { poolSource } from './pool-source.ts'
-import { devicesToRead } from './reading.ts'
+import { DeviceMapperReader } from './reader.ts'
 import { reapTemporaryRecords } from './record.ts'
 
 /** @throws GD_DRIVER_UNSUPPORTED, GD_POOL_UNUSABLE, GD_NO_SPACE, GD_INVALID_OPTION, GD_STORE_CORRUPT */
@@ -28,7 +29,7 @@ export async function openDeviceMapper(place: DriverHost<DeviceMapperOptions>): 
   }
   if (readOnly) {
     const devices = devicesToRead(realpathSync(place.home), place.options)
-    return new DeviceMapperDriver(devices, host, new TreeWorkers(), { readOnly })
+    return new DeviceMapperReader(devices, host, new TreeWorkers())
   }
   const options = withDeferral(place.options, host)
   mkdirSync(path.dirname(place.home), { recursive: true, mode: 0o711 })
@@ -42,7 +43,7 @@ export async function openDeviceMapper(place: DriverHost<DeviceMapperOptions>): 
   if (source.kind === 'files') process.emitWarning(loopWarning, { code: 'GRAPHDRIVER_LOOP_POOL' })
   const devices = new DeviceSet(home, prefix, new Pool(prefix, source, options), options)
   const clean = await devices.locked(() => start(devices))
-  return new DeviceMapperDriver(devices, host, new TreeWorkers(), { leftovers: !clean })
+  return new DeviceMapperDriver(devices, host, new TreeWorkers(), clean)
 }
 
 async function start(devices: DeviceSet): Promise<boolean> {

@@ -28,11 +28,10 @@ import {
   type Usage,
 } from '@graphdriver/core'
 import { StackVolumes } from '@graphdriver/quota'
-import { DetachedMounts, isSystemError, type Scratch } from '@graphdriver/sys'
+import { isSystemError, type Scratch } from '@graphdriver/sys'
 import {
   isStackMounted,
   mountExclusively,
-  mountStack,
   type OverlayHost,
   unmountExclusively,
 } from '@graphdriver/sys/overlayfs'
@@ -49,27 +48,24 @@ export class OverlayDriver implements Driver {
   readonly #host: OverlayHost
   readonly #tools: Tools
   readonly #workers: TreeWorkers
-  readonly #volumes: StackVolumes
+  protected readonly volumes: StackVolumes
   readonly #references = new MountReferences(isStackMounted)
   readonly #naive: DiffDriver
   readonly #whiteouts: OverlayWhiteouts
-  /** Of who only reads. */
-  readonly #detached: DetachedMounts | undefined
   /** A layer was hidden and not wholly deleted; the next `remove` does it. */
   #leftovers = false
 
   /**
    * @param home exists
    * @param tools the driver's own; `cleanup` ends the workers
-   * @param readOnly nothing may be written there
    */
-  constructor(home: string, host: OverlayHost, tools: Tools, readOnly: boolean) {
+  constructor(home: string, host: OverlayHost, tools: Tools) {
     const { workers, limits } = tools
     this.home = home
     this.capabilities = capabilitiesOf(host, limits)
     this.#tools = tools
     // What is below is whole trees, which have no limits.
-    this.#volumes = new StackVolumes(
+    this.volumes = new StackVolumes(
       async (id) => [id],
       (id) => limits.open(layerPaths(home, id).directory),
     )
@@ -77,7 +73,6 @@ export class OverlayDriver implements Driver {
     this.#workers = workers
     this.#naive = naiveDiff(this, workers)
     this.#whiteouts = { format: 'overlay', xattr: host.xattr }
-    this.#detached = readOnly ? new DetachedMounts() : undefined
   }
 
   create(id: LayerId, options?: CreateOptions): Promise<void> {
@@ -96,7 +91,7 @@ export class OverlayDriver implements Driver {
     await this.#references.forget(layerPaths(this.home, id).merged, async () => {
       hidden = hideLayer(this.home, id)
       // What it is mounted with goes with its directory, below.
-      await this.#volumes.letGo(id)
+      await this.volumes.letGo(id)
     })
     try {
       if (hidden !== undefined) await discardLayer(hidden, this.#tools, options)
@@ -113,21 +108,16 @@ export class OverlayDriver implements Driver {
     const { root, merged, committed } = layerPaths(this.home, id)
     if (form.kind === 'tree') return layerMount(id, root, existsSync(committed))
     const { lower } = form
-    if (this.#detached !== undefined) return this.#look(id, lower, this.#detached)
     await this.#references.acquire(merged, () => this.#mount(id, lower, options))
     return layerMount(id, merged, false, (mounted) => this.put(mounted))
   }
 
   async put(id: LayerId): Promise<void> {
-    if (this.#detached !== undefined) {
-      await this.#detached.release(id)
-      return
-    }
     const { merged, work } = layerPaths(this.home, id)
     if (!isThere(work)) return
     await this.#references.release(merged, async () => {
       unmountExclusively({ target: merged, lock: work })
-      await this.#volumes.letGo(id)
+      await this.volumes.letGo(id)
     })
   }
 
@@ -162,7 +152,7 @@ export class OverlayDriver implements Driver {
   }
 
   async *diff(id: LayerId, parent: LayerId | undefined, options: CallOptions = {}): TarStream {
-    await using _ = await this.#volumes.open(id)
+    await using _ = await this.volumes.open(id)
     if (await this.#isUpper(id, parent, options)) {
       yield* this.#workers.pack(layerPaths(this.home, id).upper, { ...options, whiteouts: this.#whiteouts })
     } else yield* this.#naive.diff(id, parent, options)
@@ -173,7 +163,7 @@ export class OverlayDriver implements Driver {
     parent: LayerId | undefined,
     options: CallOptions = {},
   ): Promise<readonly Change[]> {
-    await using _ = await this.#volumes.open(id)
+    await using _ = await this.volumes.open(id)
     if (parent === undefined || !(await this.#isUpper(id, parent, options)))
       return await this.#naive.changes(id, parent, options)
     const base = layerPaths(this.home, parent).root
@@ -209,30 +199,18 @@ export class OverlayDriver implements Driver {
   }
 
   async diffSize(id: LayerId, parent: LayerId | undefined, options: CallOptions = {}): Promise<number> {
-    await using _ = await this.#volumes.open(id)
+    await using _ = await this.volumes.open(id)
     if (!(await this.#isUpper(id, parent, options))) return await this.#naive.diffSize(id, parent, options)
     return await this.#workers.size(layerPaths(this.home, id).upper, options)
   }
 
   /** Layers that are mounted stay mounted: they belong to whoever got them, in this process or another. */
   async cleanup(): Promise<void> {
-    await this.#detached?.releaseAll()
     await this.#workers[Symbol.asyncDispose]()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.cleanup()
-  }
-
-  /** What is mounted is shown there; all else where nobody else sees it. */
-  async #look(id: LayerId, lower: LayerId | undefined, detached: DetachedMounts): Promise<Mount> {
-    const { home } = this
-    const { merged } = layerPaths(home, id)
-    if (isStackMounted(merged)) return layerMount(id, merged, true)
-    const { options, appendsLower } = this.#host
-    const below = lower === undefined ? path.join(id, 'nothing') : path.join(lower, 'root')
-    const stack = { lower: [path.join(id, 'upper'), below], options }
-    return this.#volumes.reading(id, detached, (target) => mountStack({ home, target, appendsLower }, stack))
   }
 
   async #reapLeftovers(): Promise<void> {
@@ -261,7 +239,7 @@ export class OverlayDriver implements Driver {
       const point = { home, target: merged, lock: work, appendsLower, prepare }
       const below = lower === undefined ? path.join(id, 'nothing') : path.join(lower, 'root')
       const mount = (): Promise<boolean> => mountExclusively(point, { lower: [below], upper, options, label })
-      return await this.#volumes.holding(id, () => this.#tools.limits.mounting(directory, mount))
+      return await this.volumes.holding(id, () => this.#tools.limits.mounting(directory, mount))
     } catch (error) {
       // Removed since its record was read, it is a layer that is not found.
       if (isSystemError(error, 'ENOENT')) await readForm(home, id)

@@ -9,6 +9,7 @@ import { reapLayers } from './construction.ts'
 import { OverlayDriver } from './driver.ts'
 import { countedOf, volumeOf } from './layout.ts'
 import type { LegacyOverlayOptions } from './options.ts'
+import { OverlayReader } from './reader.ts'
 
 /** @throws GD_DRIVER_UNSUPPORTED */
 export async function openOverlay(place: DriverHost<LegacyOverlayOptions>): Promise<Driver> {
@@ -40,11 +41,10 @@ export async function openOverlay(place: DriverHost<LegacyOverlayOptions>): Prom
       readOnly,
     })
     const tools = { workers, limits }
-    if (!readOnly) {
-      await reapLayers(home, tools)
-      await reapVolumes(home, (target) => volumeOf(path.dirname(target)))
-    }
-    return new OverlayDriver(home, host, tools, readOnly)
+    if (readOnly) return new OverlayReader(home, host, tools)
+    await reapLayers(home, tools)
+    await reapVolumes(home, (target) => volumeOf(path.dirname(target)))
+    return new OverlayDriver(home, host, tools)
   } catch (error) {
     await workers[Symbol.asyncDispose]()
     throw error

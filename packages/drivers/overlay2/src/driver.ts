@@ -26,14 +26,14 @@ import {
   type Usage,
 } from '@graphdriver/core'
 import { StackVolumes } from '@graphdriver/quota'
-import { DetachedMounts, isSystemError, type Scratch } from '@graphdriver/sys'
+import { isSystemError, type Scratch } from '@graphdriver/sys'
 import { isStackMounted, type OverlayHost } from '@graphdriver/sys/overlayfs'
 import { capabilitiesOf } from './capabilities.ts'
 import { discardLayer, hideLayer, makeLayer, reapLayers, type Tools } from './construction.ts'
 import { describeHost, describeLayer } from './description.ts'
 import { layerPaths, type LayerRecord, readLayer, readVolumes } from './layout.ts'
 import { layerIds } from './links.ts'
-import { isCommitted, isStack, mountLayer, mountToRead, unmountLayer } from './mounting.ts'
+import { isCommitted, isStack, mountLayer, unmountLayer } from './mounting.ts'
 
 export class Overlay2Driver implements Driver {
   readonly name = 'overlay2'
@@ -45,18 +45,15 @@ export class Overlay2Driver implements Driver {
   readonly #references = new MountReferences(isStackMounted)
   readonly #naive: DiffDriver
   readonly #whiteouts: OverlayWhiteouts
-  readonly #volumes: StackVolumes
-  /** Of who only reads. */
-  readonly #detached: DetachedMounts | undefined
+  protected readonly volumes: StackVolumes
   /** A layer was hidden and not wholly deleted; the next `remove` does it. */
   #leftovers = false
 
   /**
    * @param home exists, with `l/` in it
    * @param tools the driver's own; `cleanup` ends the workers
-   * @param readOnly nothing may be written there
    */
-  constructor(home: string, host: OverlayHost, tools: Tools, readOnly: boolean) {
+  constructor(home: string, host: OverlayHost, tools: Tools) {
     const { workers, limits } = tools
     this.home = home
     this.capabilities = capabilitiesOf(host, limits)
@@ -64,12 +61,11 @@ export class Overlay2Driver implements Driver {
     this.#host = host
     this.#workers = workers
     this.#naive = naiveDiff(this, workers)
-    this.#volumes = new StackVolumes(
+    this.volumes = new StackVolumes(
       (id) => readVolumes(home, id),
       (id) => limits.open(layerPaths(home, id).directory),
     )
     this.#whiteouts = { format: 'overlay', xattr: host.xattr }
-    this.#detached = readOnly ? new DetachedMounts() : undefined
   }
 
   create(id: LayerId, options?: CreateOptions): Promise<void> {
@@ -88,7 +84,7 @@ export class Overlay2Driver implements Driver {
     await this.#references.forget(layerPaths(this.home, id).merged, async () => {
       hidden.push(...hideLayer(this.home, id))
       // What it is mounted with goes with its directory, below.
-      await this.#volumes.letGo(id)
+      await this.volumes.letGo(id)
     })
     try {
       for (const scratch of hidden) await discardLayer(this.home, scratch, this.#tools, options)
@@ -103,16 +99,11 @@ export class Overlay2Driver implements Driver {
     const record = await readLayer(this.home, id)
     const paths = layerPaths(this.home, id)
     if (!isStack(paths, record)) return layerMount(id, paths.diff, isCommitted(paths))
-    if (this.#detached !== undefined) return this.#look(id, record, this.#detached)
     await this.#references.acquire(paths.merged, () => this.#mount(id, record, options))
     return layerMount(id, paths.merged, isCommitted(paths), (mounted) => this.put(mounted))
   }
 
   async put(id: LayerId): Promise<void> {
-    if (this.#detached !== undefined) {
-      await this.#detached.release(id)
-      return
-    }
     const paths = layerPaths(this.home, id)
     try {
       if (!isStack(paths, await readLayer(this.home, id))) return
@@ -122,7 +113,7 @@ export class Overlay2Driver implements Driver {
     }
     await this.#references.release(paths.merged, async () => {
       unmountLayer(paths)
-      await this.#volumes.letGo(id)
+      await this.volumes.letGo(id)
     })
   }
 
@@ -159,7 +150,7 @@ export class Overlay2Driver implements Driver {
   }
 
   async *diff(id: LayerId, parent: LayerId | undefined, options: CallOptions = {}): TarStream {
-    await using _ = await this.#volumes.open(id)
+    await using _ = await this.volumes.open(id)
     if (await this.#isUpper(id, parent, options)) {
       const { diff } = layerPaths(this.home, id)
       yield* this.#workers.pack(diff, { ...options, whiteouts: this.#whiteouts })
@@ -171,7 +162,7 @@ export class Overlay2Driver implements Driver {
     parent: LayerId | undefined,
     options: CallOptions = {},
   ): Promise<readonly Change[]> {
-    await using _ = await this.#volumes.open(id)
+    await using _ = await this.volumes.open(id)
     if (parent === undefined || !(await this.#isUpper(id, parent, options)))
       return await this.#naive.changes(id, parent, options)
     await using base = await this.get(parent, options)
@@ -193,7 +184,7 @@ export class Overlay2Driver implements Driver {
     tar: TarStream,
     options: CallOptions = {},
   ): Promise<number> {
-    await using _ = await this.#volumes.open(id)
+    await using _ = await this.volumes.open(id)
     if (!(await this.#isUpper(id, parent, options)))
       return await this.#naive.applyDiff(id, parent, tar, options)
     const { lower } = await readLayer(this.home, id)
@@ -206,7 +197,7 @@ export class Overlay2Driver implements Driver {
   }
 
   async diffSize(id: LayerId, parent: LayerId | undefined, options: CallOptions = {}): Promise<number> {
-    await using _ = await this.#volumes.open(id)
+    await using _ = await this.volumes.open(id)
     if (!(await this.#isUpper(id, parent, options))) return await this.#naive.diffSize(id, parent, options)
     return await this.#workers.size(layerPaths(this.home, id).diff, options)
   }
@@ -214,14 +205,13 @@ export class Overlay2Driver implements Driver {
   /** The upper directory as it is: every file that the layer's own tar has is in it. */
   async ownFiles(id: LayerId): Promise<Mount> {
     await readLayer(this.home, id)
-    const volumes = await this.#volumes.open(id)
+    const volumes = await this.volumes.open(id)
     const { diff } = layerPaths(this.home, id)
     return layerMount(id, diff, true, async () => volumes?.[Symbol.asyncDispose]())
   }
 
   /** Layers that are mounted stay mounted: they belong to whoever got them, in this process or another. */
   async cleanup(): Promise<void> {
-    await this.#detached?.releaseAll()
     await this.#workers[Symbol.asyncDispose]()
   }
 
@@ -237,17 +227,8 @@ export class Overlay2Driver implements Driver {
     const quota = this.#tools.limits.wanted(id, storageOptions, kind)
     const { home } = this
     const { maxDepth } = this.capabilities
-    await using _ = parent === undefined ? undefined : await this.#volumes.open(parent)
+    await using _ = parent === undefined ? undefined : await this.volumes.open(parent)
     await makeLayer({ home, id, parent, maxDepth, quota, signal }, this.#tools)
-  }
-
-  /** What is mounted is shown there; all else where nobody else sees it. */
-  async #look(id: LayerId, record: LayerRecord, detached: DetachedMounts): Promise<Mount> {
-    const { merged } = layerPaths(this.home, id)
-    if (isStackMounted(merged)) return layerMount(id, merged, true)
-    const { home } = this
-    const mount = (target: string): Promise<void> => mountToRead(home, id, record, this.#host, target)
-    return this.#volumes.reading(id, detached, mount)
   }
 
   async #reapLeftovers(): Promise<void> {
@@ -262,7 +243,7 @@ export class Overlay2Driver implements Driver {
       const { limits } = this.#tools
       const mount = (): Promise<boolean> => mountLayer(this.home, id, record, this.#host, limits, label)
       const { directory } = layerPaths(this.home, id)
-      return await this.#volumes.holding(id, () => limits.mounting(directory, mount))
+      return await this.volumes.holding(id, () => limits.mounting(directory, mount))
     } catch (error) {
       // Removed since its record was read, it is a layer that is not found.
       if (isSystemError(error, 'ENOENT')) await readLayer(this.home, id)

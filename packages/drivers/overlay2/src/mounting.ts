@@ -6,7 +6,6 @@ import { getpagesize, isSystemError } from '@graphdriver/sys'
 import {
   maximumDepth,
   mountExclusively,
-  mountStack,
   type OverlayHost,
   type Stack,
   unmountExclusively,
@@ -45,17 +44,9 @@ export async function mountLayer(
   }
 }
 
-/** Mounts the layer at another place, to be read. Nothing but its own lower directories is below it. */
-export async function mountToRead(
-  home: string,
-  id: LayerId,
-  record: LayerRecord,
-  host: OverlayHost,
-  target: string,
-): Promise<void> {
-  const { appendsLower, program } = host
-  const stack = stackOf(id, record.lower, host, true, undefined)
-  await mountStack({ home, target, appendsLower, program }, stack)
+/** The layer as one that nothing can be written to. */
+export function readOnlyStack(id: LayerId, { lower }: LayerRecord, host: OverlayHost): Stack {
+  return stackOf(id, lower, host, true, undefined)
 }
 
 function tooDeep(id: LayerId, { lower }: LayerRecord, { appendsLower }: OverlayHost, cause: Error): Error {

@@ -9,6 +9,7 @@ import { Overlay2Driver } from './driver.ts'
 import { examineHost } from './host.ts'
 import { countedOf, linksDirectory, volumeOf } from './layout.ts'
 import type { Overlay2Options } from './options.ts'
+import { Overlay2Reader } from './reader.ts'
 
 /** @throws GD_DRIVER_UNSUPPORTED */
 export async function openOverlay2(place: DriverHost<Overlay2Options>): Promise<Driver> {
@@ -35,11 +36,10 @@ export async function openOverlay2(place: DriverHost<Overlay2Options>): Promise<
       readOnly,
     })
     const tools = { workers, limits }
-    if (!readOnly) {
-      await reapLayers(home, tools)
-      await reapVolumes(home, (target) => volumeOf(path.dirname(target)))
-    }
-    return new Overlay2Driver(home, host, tools, readOnly)
+    if (readOnly) return new Overlay2Reader(home, host, tools)
+    await reapLayers(home, tools)
+    await reapVolumes(home, (target) => volumeOf(path.dirname(target)))
+    return new Overlay2Driver(home, host, tools)
   } catch (error) {
     await workers[Symbol.asyncDispose]()
     throw error

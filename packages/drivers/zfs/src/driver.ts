@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises'
-import { type CompareOptions, naiveDiff, type TreeWorkers } from '@graphdriver/archive'
+import { type CompareOptions, naiveDiff, type Touched, type TreeWorkers } from '@graphdriver/archive'
 import {
   type CallOptions,
   type Capabilities,
@@ -23,13 +23,11 @@ import {
 import {
   contextOption,
   detach,
-  DetachedMounts,
   hasCapability,
   hasSelinux,
   isMountPoint,
   isSystemError,
   mount,
-  MS,
   removeMountPoint,
 } from '@graphdriver/sys'
 import { datasetsIn, readProperties, setProperties } from '@graphdriver/sys/zfs'
@@ -37,7 +35,7 @@ import { discardDataset, hideLayer, makeLayer, reapDatasets } from './constructi
 import { datasetOf, layerNotFound, layerOf, mountPoint } from './layout.ts'
 import { changedSize, sizeOf } from './options.ts'
 import { describeDataset } from './description.ts'
-import { touchedSince } from './difference.ts'
+import { type Compared, touchedSince } from './difference.ts'
 import { makeMountPoint, renewMountPoint } from './mount-point.ts'
 import { inPool } from './pool.ts'
 
@@ -65,8 +63,6 @@ export class ZfsDriver implements Driver {
   readonly #workers: TreeWorkers
   readonly #references = new MountReferences(isMountPoint)
   readonly #diff: DiffDriver
-  /** Of who only reads. */
-  readonly #detached: DetachedMounts | undefined
   /** A layer was hidden and not deleted; the next `remove` tries again. */
   #leftovers = false
 
@@ -74,14 +70,12 @@ export class ZfsDriver implements Driver {
    * @param home exists, with `graph/` in it
    * @param filesystem the dataset in which the layers are
    * @param workers the driver's own; `cleanup` ends them
-   * @param readOnly nothing may be written in the pool
    */
-  constructor(home: string, filesystem: string, workers: TreeWorkers, readOnly: boolean) {
+  constructor(home: string, filesystem: string, workers: TreeWorkers) {
     this.home = home
     this.#filesystem = filesystem
     this.#workers = workers
     this.#diff = naiveDiff(this, workers)
-    this.#detached = readOnly ? new DetachedMounts() : undefined
   }
 
   async create(id: LayerId, { parent, signal, storageOptions }: CreateOptions = {}): Promise<void> {
@@ -107,17 +101,12 @@ export class ZfsDriver implements Driver {
   async get(id: LayerId, { signal, mountLabel }: GetOptions = {}): Promise<Mount> {
     signal?.throwIfAborted()
     const target = mountPoint(this.home, id)
-    if (this.#detached !== undefined) return this.#look(id, target, this.#detached)
     const label = mountLabelOf(`layer ${id}`, mountLabel, this.capabilities)
     await this.#references.acquire(target, () => this.#mount(id, target, label))
     return layerMount(id, target, false, (mounted) => this.put(mounted))
   }
 
   async put(id: LayerId): Promise<void> {
-    if (this.#detached !== undefined) {
-      await this.#detached.release(id)
-      return
-    }
     const target = mountPoint(this.home, id)
     await this.#references.release(target, () => {
       detach(target)
@@ -142,12 +131,12 @@ export class ZfsDriver implements Driver {
   }
 
   async metadata(id: LayerId): Promise<Readonly<Record<string, string>>> {
-    this.#find(id)
+    this.find(id)
     return { Mountpoint: mountPoint(this.home, id), Dataset: datasetOf(this.#filesystem, id) }
   }
 
   async setQuota(id: LayerId, quota: Quota): Promise<void> {
-    const dataset = this.#find(id)
+    const dataset = this.find(id)
     const size = changedSize(id, quota)
     // ZFS takes no quota that is less than what there is, not even the one that there is.
     if (size === undefined || readProperties(dataset)?.get('quota') === BigInt(size)) return
@@ -166,7 +155,7 @@ export class ZfsDriver implements Driver {
   }
 
   async usage(id: LayerId): Promise<Usage> {
-    return { bytes: Number(readProperties(this.#find(id))?.get('used') ?? 0) }
+    return { bytes: Number(readProperties(this.find(id))?.get('used') ?? 0) }
   }
 
   async *diff(id: LayerId, parent: LayerId | undefined, options: CallOptions = {}): TarStream {
@@ -200,7 +189,6 @@ export class ZfsDriver implements Driver {
 
   /** Layers that are mounted stay mounted: they belong to whoever got them, in this process or another. */
   async cleanup(): Promise<void> {
-    await this.#detached?.releaseAll()
     await this.#workers[Symbol.asyncDispose]()
   }
 
@@ -218,15 +206,7 @@ export class ZfsDriver implements Driver {
     }
     try {
       if (parent !== undefined) base = await this.get(parent, { signal })
-      // ZFS compares snapshots, and takes them for that.
-      const touched =
-        parent === undefined || base === undefined || this.#detached !== undefined
-          ? undefined
-          : touchedSince(
-              { dataset: datasetOf(this.#filesystem, id), tree: layer.path },
-              { dataset: datasetOf(this.#filesystem, parent), tree: base.path },
-              this.home,
-            )
+      const touched = base === undefined ? undefined : this.touched(layer, base)
       return { trees: [layer.path, base?.path, { signal, touched }], [Symbol.asyncDispose]: release }
     } catch (error) {
       await release()
@@ -234,14 +214,13 @@ export class ZfsDriver implements Driver {
     }
   }
 
-  /** What is mounted is shown there; all else where nobody else sees it. */
-  async #look(id: LayerId, target: string, detached: DetachedMounts): Promise<Mount> {
-    const source = this.#find(id)
-    if (isMountPoint(target)) return layerMount(id, target, true)
-    const path = await detached.hold(id, (place) =>
-      mount({ source, target: place, type: 'zfs', flags: MS.RDONLY }),
-    )
-    return layerMount(id, path, true, (mounted) => this.put(mounted))
+  /** Where the trees of two layers may differ; undefined where ZFS cannot tell. */
+  protected touched(layer: Mount, base: Mount): Touched | undefined {
+    const compared = ({ id, path: tree }: Mount): Compared => ({
+      dataset: datasetOf(this.#filesystem, id),
+      tree,
+    })
+    return touchedSince(compared(layer), compared(base), this.home)
   }
 
   #exists(id: LayerId): boolean {
@@ -249,7 +228,7 @@ export class ZfsDriver implements Driver {
   }
 
   /** @returns the dataset. @throws GD_LAYER_NOT_FOUND */
-  #find(id: LayerId): string {
+  protected find(id: LayerId): string {
     if (this.#exists(id)) return datasetOf(this.#filesystem, id)
     throw layerNotFound(id)
   }

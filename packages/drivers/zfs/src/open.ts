@@ -11,6 +11,7 @@ import { graphDirectory } from './layout.ts'
 import { reapMountPoints } from './mount-point.ts'
 import { inPool } from './pool.ts'
 import type { ZfsOptions } from './options.ts'
+import { ZfsReader } from './reader.ts'
 
 /** @throws GD_DRIVER_UNSUPPORTED */
 export async function openZfs(place: DriverHost<ZfsOptions>): Promise<Driver> {
@@ -47,11 +48,10 @@ export async function openZfs(place: DriverHost<ZfsOptions>): Promise<Driver> {
   if (!readOnly) ensureDirectory(graphDirectory(home), 0o710)
   const workers = new TreeWorkers()
   try {
-    if (!readOnly) {
-      reapDatasets(name)
-      reapMountPoints(graphDirectory(home))
-    }
-    return new ZfsDriver(home, name, workers, readOnly)
+    if (readOnly) return new ZfsReader(home, name, workers)
+    reapDatasets(name)
+    reapMountPoints(graphDirectory(home))
+    return new ZfsDriver(home, name, workers)
   } catch (error) {
     await workers[Symbol.asyncDispose]()
     throw error

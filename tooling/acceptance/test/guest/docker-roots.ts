@@ -11,7 +11,13 @@ const [driver = ''] = process.argv.slice(2)
 const scenarios = { dockerServesOurs, weServeDockers, containerGoesOn }
 
 const options: Readonly<Record<string, readonly string[]>> = {
-  devicemapper: ['dm.basesize=2G', 'dm.loopdatasize=12G', 'dm.loopmetadatasize=128M', 'dm.fs=ext4'],
+  devicemapper: [
+    'dm.override_udev_sync_check=true',
+    'dm.basesize=2G',
+    'dm.loopdatasize=12G',
+    'dm.loopmetadatasize=128M',
+    'dm.fs=ext4',
+  ],
 }
 
 async function freshRoot(name: string): Promise<string> {

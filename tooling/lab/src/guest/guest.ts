@@ -155,6 +155,8 @@ export async function runInGuest(request: GuestRequest): Promise<GuestResult> {
     'rcupdate.rcu_expedited=1',
     'rcutree.jiffies_till_first_fqs=0',
     'rcutree.jiffies_till_next_fqs=1',
+    // What ZFS has counted, tests wait for: five seconds, by default.
+    'zfs.zfs_txg_timeout=1',
     ...sizes.map((_, index) => `ubd${index}t=${at(`disk${index}`)}`),
   ]
   // It ends with this process, however that ends; its own processes end with it.

@@ -1,0 +1,43 @@
+import { existsSync } from 'node:fs'
+import path from 'node:path'
+import { type CallOptions, type LayerId, layerMount, type Mount } from '@graphdriver/core'
+import { DetachedMounts } from '@graphdriver/sys'
+import { isStackMounted, mountStack, type OverlayHost } from '@graphdriver/sys/overlayfs'
+import type { Tools } from './construction.ts'
+import { OverlayDriver } from './driver.ts'
+import { layerPaths, readForm } from './layout.ts'
+
+/** Of who may write nothing at the home: a layer is shown where it is mounted, or where nobody else sees it. */
+export class OverlayReader extends OverlayDriver {
+  readonly #host: OverlayHost
+  readonly #detached = new DetachedMounts()
+
+  constructor(home: string, host: OverlayHost, tools: Tools) {
+    super(home, host, tools)
+    this.#host = host
+  }
+
+  override async get(id: LayerId, { signal }: CallOptions = {}): Promise<Mount> {
+    signal?.throwIfAborted()
+    const { home } = this
+    const form = await readForm(home, id)
+    const { root, merged, committed } = layerPaths(home, id)
+    if (form.kind === 'tree') return layerMount(id, root, existsSync(committed))
+    if (isStackMounted(merged)) return layerMount(id, merged, true)
+    const { options, appendsLower } = this.#host
+    const below = form.lower === undefined ? path.join(id, 'nothing') : path.join(form.lower, 'root')
+    const stack = { lower: [path.join(id, 'upper'), below], options }
+    return this.volumes.reading(id, this.#detached, (target) =>
+      mountStack({ home, target, appendsLower }, stack),
+    )
+  }
+
+  override async put(id: LayerId): Promise<void> {
+    await this.#detached.release(id)
+  }
+
+  override async cleanup(): Promise<void> {
+    await this.#detached.releaseAll()
+    await super.cleanup()
+  }
+}
