@@ -1,6 +1,14 @@
 /** The data root is Docker's: a daemon opens what we wrote, and we open what a daemon wrote. */
 import path from 'node:path'
-import { debianImage, debianImageRequirements, filesystem, type LabImage, need } from '@tooling/lab'
+import {
+  debianImage,
+  debianImageRequirements,
+  filesystem,
+  type LabImage,
+  missingGuest,
+  need,
+  runInGuest,
+} from '@tooling/lab'
 import { beforeAll, expect, test } from 'vitest'
 import {
   containerGoesOn,
@@ -11,7 +19,10 @@ import {
 } from '../src/docker-roots.ts'
 import { enginePlaces } from '../src/engine-places.ts'
 
-const missing = need(...debianImageRequirements, { command: 'dockerd' }, { command: 'docker' })
+const requirements = [...debianImageRequirements, { command: 'dockerd' }, { command: 'docker' }]
+const missing = need(...requirements)
+const missingInGuest = await missingGuest(...requirements)
+const inGuest = new URL('guest/docker-roots.ts', import.meta.url).pathname
 /** No kernel of today, and so no dockerd of its own, has aufs. */
 const drivers = enginePlaces.filter(([driver]) => driver !== 'aufs')
 let image: LabImage
@@ -45,3 +56,24 @@ test('we list, run and give back what dockerd left with aufs (root, docker.io)',
   }
   await expect(weServeAufs(roots)).resolves.toBeUndefined()
 })
+
+// The kernels of test machines have neither.
+test.for(['devicemapper', 'zfs'])(
+  'the three of dockerd on %s (in a guest)',
+  { timeout: 3_600_000 },
+  async (driver, { skip }) => {
+    skip(missingInGuest !== undefined, missingInGuest)
+    const { exitCode, stdout, stderr } = await runInGuest({
+      command: [process.execPath, inGuest, driver],
+      scratch: { filesystem: 'ext4', sizeMiB: 40_000 },
+      disks: [{ sizeMiB: 20_000 }],
+      waits: true,
+      seconds: 1500,
+    })
+    expect([exitCode, stdout, stderr]).toEqual([
+      0,
+      expect.stringContaining('containerGoesOn'),
+      expect.any(String),
+    ])
+  },
+)

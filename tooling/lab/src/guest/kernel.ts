@@ -46,6 +46,7 @@ export async function buildKernel(apt: PrivateApt, work: string, target: string)
     'BTRFS_FS',
     'HOSTFS',
     'SECURITY_SELINUX',
+    'CGROUP_BPF',
   )
   await kernel.make('linux')
   await execa('strip', ['-o', target, path.join(tree, 'linux')])
