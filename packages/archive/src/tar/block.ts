@@ -3,11 +3,20 @@
  *
  * @see https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html and the GNU tar manual, "Basic Tar Format"
  */
-import { blockSize, entryTypeOf, hasPayload, type HeaderDraft, typeflag, type XattrRecord } from './header.ts'
+import {
+  blockSize,
+  entryTypeOf,
+  hasPayload,
+  type HeaderDraft,
+  type PaxRecord,
+  typeflag,
+  type XattrRecord,
+} from './header.ts'
 import { invalidArchive } from './limits.ts'
 
 const empty: Buffer = Buffer.alloc(0)
 const noXattrs: readonly XattrRecord[] = []
+const noPax: readonly PaxRecord[] = []
 const space = 0x20
 const nanoseconds = 1_000_000_000n
 
@@ -152,6 +161,7 @@ export function decodeBlock(block: Buffer, at: number, offset: number): HeaderDr
     devMajor: 0,
     devMinor: 0,
     xattrs: noXattrs,
+    pax: noPax,
     sparse: undefined,
     offset,
   }

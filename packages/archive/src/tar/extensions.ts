@@ -1,7 +1,7 @@
 import { field } from './block.ts'
-import { type HeaderDraft, paddingOf, typeflag } from './header.ts'
+import { type HeaderDraft, paddingOf, type PaxRecord, typeflag } from './header.ts'
 import { invalidArchive } from './limits.ts'
-import { applyPax, parsePax, type PaxRecord } from './pax.ts'
+import { applyPax, parsePax } from './pax.ts'
 import { type PaxSparse, readPaxSparse } from './sparse.ts'
 
 /** Whether a header is about the next entry, or all, and not an entry itself. */
@@ -79,6 +79,7 @@ export class Extensions {
     let sparse: PaxSparse = 'none'
     if (this.#start === -1) return sparse
     if (this.#pax.length > 0) {
+      draft.pax = this.#pax
       applyPax(draft, this.#pax)
       if (draft.type === 'file') sparse = readPaxSparse(this.#pax, draft)
     }

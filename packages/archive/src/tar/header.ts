@@ -34,6 +34,8 @@ export interface TarHeader {
   readonly devMajor: number
   readonly devMinor: number
   readonly xattrs: readonly XattrRecord[]
+  /** The PAX records of the entry alone, in their order, those that are applied included. */
+  readonly pax: readonly PaxRecord[]
   /** Where the payload belongs in a sparse file, in order. */
   readonly sparse: readonly SparseExtent[] | undefined
   /** Byte offset in the archive of this entry's first block, extension headers included. */
@@ -41,6 +43,11 @@ export interface TarHeader {
 }
 
 export type XattrRecord = readonly [name: string, value: Buffer]
+
+export interface PaxRecord {
+  readonly key: string
+  readonly value: Buffer
+}
 
 /** A header while its blocks and records are being read. */
 export type HeaderDraft = { -readonly [Key in keyof TarHeader]: TarHeader[Key] }

@@ -21,6 +21,7 @@ export function recordsFor(entry: TarEntry): Buffer {
   if (entry.size > maxSize) records.push(['size', Buffer.from(String(entry.size))])
   if (entry.uid > maxId) records.push(['uid', Buffer.from(String(entry.uid))])
   for (const xattr of entry.xattrs) records.push(xattrRecord(xattr))
+  for (const { key, value } of entry.records ?? []) records.push([key, value])
   if (records.length === 0) return none
   records.sort(([a], [b]) => (a < b ? -1 : 1))
   return Buffer.concat(records.map(([key, value]) => formatRecord(key, value)))

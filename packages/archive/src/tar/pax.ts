@@ -3,13 +3,8 @@
  *
  * @see https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html "pax Extended Header"
  */
-import type { HeaderDraft, XattrRecord } from './header.ts'
+import type { HeaderDraft, PaxRecord, XattrRecord } from './header.ts'
 import { invalidArchive } from './limits.ts'
-
-export interface PaxRecord {
-  readonly key: string
-  readonly value: Buffer
-}
 
 const space = 0x20
 const equals = 0x3d

@@ -5,9 +5,9 @@
  * @see https://www.gnu.org/software/tar/manual/html_node/Sparse-Formats.html
  */
 import { numeric } from './block.ts'
-import { blockSize, type HeaderDraft, type SparseExtent } from './header.ts'
+import { blockSize, type HeaderDraft, type SparseExtent, type PaxRecord } from './header.ts'
 import { invalidArchive } from './limits.ts'
-import { decimal, type PaxRecord } from './pax.ts'
+import { decimal } from './pax.ts'
 
 const descriptorLength = 24
 

@@ -3,7 +3,14 @@
  * something does not fit. The ustar prefix field is never used; an archive ends with two blocks of zeros.
  */
 import { blockSum } from './block.ts'
-import { blockSize, paddingOf, type TarEntryType, typeflag, type XattrRecord } from './header.ts'
+import {
+  blockSize,
+  paddingOf,
+  type PaxRecord,
+  type TarEntryType,
+  typeflag,
+  type XattrRecord,
+} from './header.ts'
 import { recordsFor } from './pax-writer.ts'
 
 export interface TarEntry {
@@ -21,6 +28,8 @@ export interface TarEntry {
   readonly devMajor: number
   readonly devMinor: number
   readonly xattrs: readonly XattrRecord[]
+  /** Further PAX records, of keys that are no fields above. */
+  readonly records?: readonly PaxRecord[] | undefined
 }
 
 const flags: Readonly<Record<TarEntry['type'], number>> = {
