@@ -11,6 +11,11 @@ import { formOf } from './form.ts'
 import { layerPaths } from './layout.ts'
 import { fillShade, noShade, readShade, shadedDirectories } from './shade.ts'
 
+interface PlacedShade {
+  readonly place: string
+  readonly shade: Shade
+}
+
 export class ReadingEngine implements Engine, Disposable {
   readonly name = 'overlay'
   readonly nativeDiff: OverlayHost['nativeDiff']
@@ -21,6 +26,8 @@ export class ReadingEngine implements Engine, Disposable {
   readonly #workers: TreeWorkers
   /** For what cannot be made at the home. */
   #elsewhere: string | undefined
+  /** The shades of layers that have a child. */
+  readonly #made = new Map<LayerId, PlacedShade>()
   readonly #turns = new KeyedMutex()
 
   constructor(home: string, host: OverlayHost, workers: TreeWorkers) {
@@ -60,7 +67,7 @@ export class ReadingEngine implements Engine, Disposable {
   async show({ id, parents }: StackedLayer, target: string): Promise<void> {
     const lower: string[] = []
     for (const layer of [id, ...parents]) {
-      const { shade, place } = await this.#turns.exclusively(layer, () => this.#shadeOf(layer))
+      const { shade, place } = await this.#turns.exclusively(layer, () => this.#shadeOf(layer, layer !== id))
       lower.push(...shadedDirectories(layerPaths(this.#home, layer).diff, place, shade))
       if (shade.opaque) break
     }
@@ -88,17 +95,19 @@ export class ReadingEngine implements Engine, Disposable {
     this.#elsewhere = undefined
   }
 
-  async #shadeOf(id: LayerId): Promise<{ readonly place: string; readonly shade: Shade }> {
+  async #shadeOf(id: LayerId, isParent: boolean): Promise<PlacedShade> {
+    const made = this.#made.get(id)
+    if (made !== undefined) return made
     const { diff, shade: own } = layerPaths(this.#home, id)
     using _ = await this.#hold(id)
     if (this.#formOf(id) !== 'aufs') return { place: own, shade: noShade }
     const known = readShade(own)
     if (known !== undefined) return { place: own, shade: known }
-    const place = this.#placeFor(id)
-    const made = readShade(place)
-    if (made !== undefined) return { place, shade: made }
-    mkdirSync(place)
-    return { place, shade: await fillShade(this.#workers, diff, place, this.#host.xattr) }
+    const place = mkdtempSync(this.#placeFor(`${id}-`))
+    const shade = await fillShade(this.#workers, diff, place, this.#host.xattr)
+    // What nothing is on may be written to, and then has another.
+    if (isParent) this.#made.set(id, { place, shade })
+    return { place, shade }
   }
 
   /** While it is held, nobody changes the format of the layer, if somebody does so at all. */

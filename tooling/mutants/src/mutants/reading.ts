@@ -73,6 +73,23 @@ export const readingMutants: readonly Mutant[] = [
     })),
   },
   {
+    does: 'shows what it saw first, to who only reads',
+    caughtBy: ['reading/looks-again'],
+    redefines: whereItReads((intact) => {
+      const seen = new Map<string, string>()
+      return {
+        async get(id) {
+          const known = seen.get(id)
+          if (known !== undefined) return layerMount(id, known, true)
+          const place = mkdtempSync(path.join(tmpdir(), 'seen-'))
+          await intact.workers.copy(intact.treeOf(id), place)
+          seen.set(id, place)
+          return layerMount(id, place, true)
+        },
+      }
+    }),
+  },
+  {
     does: 'stops showing what several read when the first is done',
     caughtBy: ['reading/gets-counted'],
     redefines: whereItReads((intact) => {

@@ -10,6 +10,7 @@ import type { LayerId } from '../../id.ts'
 import { killedAfter } from '../killed.ts'
 import { openFilesBelow } from '../leaks.ts'
 import { idsOf, namesBelow } from '../listing.ts'
+import { perform } from '../recipe/perform.ts'
 import { append, attributes, directory, file, type Recipe, remove, symlink } from '../recipe/step.ts'
 import { collect } from '../tar/read-tar.ts'
 import { inChunks, rawTar } from '../tar/raw-tar.ts'
@@ -180,6 +181,21 @@ const cases: readonly CaseBody[] = [
       await reading.cleanup()
       assert.deepEqual(mountsBelow(context.root), mounted)
       writeFileSync(path.join(container.path, 'live'), 'on')
+    },
+  },
+  {
+    name: 'looks-again',
+    title: 'what a container has changed between two looks is seen by the second',
+    async run(context) {
+      const { box } = await stacked(context)
+      const reading = await context.openReadOnly()
+      const later: Recipe = [remove('d/f'), append('d/new', 'er'), file('later', 'later')]
+      for (const recipes of [[written], [written, later]]) {
+        if (recipes.length > 1) await context.within(box, (root) => perform(root, later, 3))
+        const oracle = await context.oracle(below, above, ...recipes)
+        await using mount = await reading.get(box)
+        await context.sameTree(oracle, mount.path)
+      }
     },
   },
   {
