@@ -109,6 +109,7 @@ function load(caller: string): Libc {
   const library = openLibrary(koffi)
   const numbers = machines[process.arch].calls
   const byShape = new Map<string, Function>()
+  const errors = new LastError(koffi.errno)
   const bind = (number: number, shape: string): Function => {
     let call = byShape.get(shape)
     if (call === undefined) {
@@ -116,14 +117,75 @@ function load(caller: string): Libc {
       call = library.func('syscall', 'long', ['long', ...types])
       byShape.set(shape, call)
     }
-    return call.bind(null, number)
+    return errors.noting(call as NativeCall, number, shape.length)
   }
   const calls: Record<string, unknown> = {}
   for (const [name, shape] of Object.entries(shapes)) calls[name] = bind(numbers[name as SystemCall], shape)
   calls['ioctlNumber'] = bind(numbers.ioctl, 'dnn')
-  calls['errno'] = koffi.errno
+  calls['errno'] = () => errors.number
   calls['address'] = koffi.address
   return calls as unknown as Libc
+}
+
+type NativeCall = (number: number, ...args: readonly unknown[]) => number
+
+/**
+ * The `errno` of the last call that failed, read before anything else can happen. The engine's own threads and locks set it
+ * too: read a few lines later, a directory that was not empty was once "temporarily unavailable" (EAGAIN).
+ */
+class LastError {
+  number = 0
+  readonly #read: () => number
+
+  constructor(read: () => number) {
+    this.#read = read
+  }
+
+  /**
+   * The call with its number, noting its error. There is a function for each count of arguments, since between the call and
+   * the look nothing may be called or allocated, and no rest of arguments is to be collected for each call.
+   */
+  noting(call: NativeCall, number: number, count: number): Function {
+    const read = this.#read
+    switch (count) {
+      case 1:
+        return (a: unknown) => {
+          const result = call(number, a)
+          if (result === -1) this.number = read()
+          return result
+        }
+      case 2:
+        return (a: unknown, b: unknown) => {
+          const result = call(number, a, b)
+          if (result === -1) this.number = read()
+          return result
+        }
+      case 3:
+        return (a: unknown, b: unknown, c: unknown) => {
+          const result = call(number, a, b, c)
+          if (result === -1) this.number = read()
+          return result
+        }
+      case 4:
+        return (a: unknown, b: unknown, c: unknown, d: unknown) => {
+          const result = call(number, a, b, c, d)
+          if (result === -1) this.number = read()
+          return result
+        }
+      case 5:
+        return (a: unknown, b: unknown, c: unknown, d: unknown, e: unknown) => {
+          const result = call(number, a, b, c, d, e)
+          if (result === -1) this.number = read()
+          return result
+        }
+      default:
+        return (a: unknown, b: unknown, c: unknown, d: unknown, e: unknown, f: unknown) => {
+          const result = call(number, a, b, c, d, e, f)
+          if (result === -1) this.number = read()
+          return result
+        }
+    }
+  }
 }
 
 /**
