@@ -30,7 +30,9 @@ it.skipIf(!isRoot)(
 it.skipIf(!isRoot)('whoever has it mounted is told, once for each mount namespace (needs root)', async () => {
   using directory = scratch()
   const dev = mounted(directory.path)
-  const isHeld = ({ major, minor }: MountEntry): boolean => makedev(major, minor) === dev
+  // When it has gone, another filesystem may get its number.
+  const isHeld = ({ major, minor, target }: MountEntry): boolean =>
+    makedev(major, minor) === dev && target === directory.path
   const holder = spawn('unshare', ['--mount', 'sh', '-c', 'sleep 600 & echo ready; read _; kill $!'])
   await once(holder.stdout, 'data')
   umount(directory.path)
