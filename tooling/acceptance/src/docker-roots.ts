@@ -1,5 +1,6 @@
 /** What a real daemon of Docker and this project make of each other's data roots; what does not agree throws. */
 import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { type LabImage, temporaryDirectory } from '@tooling/lab'
@@ -83,6 +84,10 @@ async function weServe({ place, image }: Roots): Promise<void> {
   assert((await graphdriver(place, 'images')).includes(image.reference.split(':')[0] ?? ''))
   assert.equal(await graphdriver(place, 'run', image.reference, '--', ...python), '1')
   await using store = await openStore(place)
+  for (const { cacheId, chainId } of store.layers.layers()) {
+    await using layer = await store.driver.get(cacheId)
+    assert(readdirSync(layer.path).length > 0, `${chainId} is shown empty`)
+  }
   assert.deepEqual(
     await returnedLayers(store, image),
     image.layers.map(({ name }) => (name === sparse ? 'GD_LAYER_CORRUPT' : 'the same bytes')),
