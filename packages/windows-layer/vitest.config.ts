@@ -1,3 +1,3 @@
 import { unit } from '@tooling/vitest'
 
-export default unit('windows')
+export default unit('windows-layer')
