@@ -77,7 +77,7 @@ test('the files of a layer are what Windows had', () => {
   expect(named('Files/app/файл-𝄞.txt')?.content).toHaveLength(7)
 })
 
-test('each file becomes the backup streams that hcsshim made of it', () => {
+test('each file becomes the backup streams that another program made of it', () => {
   const found = read(gunzipSync(golden('hcsshim-child.tar.gz'))).map(({ name, file, content, streams }) => {
     if (file === undefined) throw new Error(`${name} is no file`)
     const further = streams.flatMap(([stream, bytes]) => [alternateHeader(stream, bytes.length), bytes])
@@ -85,7 +85,7 @@ test('each file becomes the backup streams that hcsshim made of it', () => {
     const sha256 = createHash('sha256').update(backup).digest('hex')
     return [name, { attributes: file.attributes, bytes: backup.length, sha256 }]
   })
-  expect(Object.fromEntries(found)).toEqual(JSON.parse(golden('hcsshim-child-backup.json').toString()))
+  expect(Object.fromEntries(found)).toEqual(JSON.parse(golden('child-backup-streams.json').toString()))
 })
 
 const partOfName = fc.stringMatching(/^[A-Za-z0-9 _$\u00e4\u4e2d-]{1,12}$/)
