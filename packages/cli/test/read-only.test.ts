@@ -1,19 +1,12 @@
-import { existsSync, lstatSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { stamps } from '@graphdriver/core/conformance'
 import { need } from '@tooling/lab'
 import { describe, expect, test } from 'vitest'
 import { demoRoot, emptyRoot } from './data-root.ts'
 import { demoImage, demoName, graphdriver, succeed } from './graphdriver.ts'
 
 const missing = need({ root: true })
-
-/** What a write of any kind would change, a line for each name. */
-function stamps(root: string): readonly string[] {
-  return ['.', ...readdirSync(root, { recursive: true, encoding: 'utf8' })].sort().map((name) => {
-    const { mode, size, nlink, mtimeNs, ctimeNs } = lstatSync(path.join(root, name), { bigint: true })
-    return [name, mode, size, nlink, mtimeNs, ctimeNs].join(' ')
-  })
-}
 
 describe.skipIf(missing !== undefined)(`--read-only (${missing ?? 'as root'})`, () => {
   test('what there is is told as ever, and nothing in the root is other than before', async () => {

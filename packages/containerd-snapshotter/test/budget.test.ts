@@ -104,7 +104,7 @@ describe.skipIf(missing !== undefined)(
             timed(client.call('Prepare', { key: `box-${index}`, parent: 'base' })),
           )
           const told: number[] = []
-          // Twice as long as calls may take, and until the kernel no longer takes what is only to be written later.
+          // Several times as long as calls may take, and until the kernel no longer takes what is only to be written later.
           for (
             const until = performance.now() + 4 * budget;
             performance.now() < until;

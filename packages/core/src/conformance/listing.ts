@@ -1,4 +1,5 @@
 /** What is there, as sorted lists that cases compare before and after. */
+import { lstatSync } from 'node:fs'
 import path from 'node:path'
 import type { Driver } from '../driver.ts'
 import type { LayerId } from '../id.ts'
@@ -14,4 +15,12 @@ export function namesBelow(directory: string): readonly string[] {
   return [...walkTree(directory).keys()]
     .filter((name) => name !== '')
     .map((name) => path.join(directory, name))
+}
+
+/** What a write of any kind changes, of a directory and all below it, a line for each name. */
+export function stamps(root: string): readonly string[] {
+  return [root, ...namesBelow(root)].map((name) => {
+    const { mode, uid, size, nlink, mtimeNs, ctimeNs } = lstatSync(name, { bigint: true })
+    return [name, mode, uid, size, nlink, mtimeNs, ctimeNs].join(' ')
+  })
 }

@@ -45,7 +45,7 @@ export class OverlayDriver implements Driver {
   readonly name = 'overlay'
   readonly home: string
   readonly capabilities: Capabilities
-  readonly #host: OverlayHost
+  protected readonly host: OverlayHost
   readonly #tools: Tools
   readonly #workers: TreeWorkers
   protected readonly volumes: StackVolumes
@@ -69,7 +69,7 @@ export class OverlayDriver implements Driver {
       async (id) => [id],
       (id) => limits.open(layerPaths(home, id).directory),
     )
-    this.#host = host
+    this.host = host
     this.#workers = workers
     this.#naive = naiveDiff(this, workers)
     this.#whiteouts = { format: 'overlay', xattr: host.xattr }
@@ -134,7 +134,7 @@ export class OverlayDriver implements Driver {
   }
 
   async status(): Promise<readonly StatusRow[]> {
-    return describeHost(this.home, this.#host)
+    return describeHost(this.home, this.host)
   }
 
   metadata(id: LayerId): Promise<Readonly<Record<string, string>>> {
@@ -224,14 +224,14 @@ export class OverlayDriver implements Driver {
     { parent, signal, storageOptions }: CreateOptions = {},
   ): Promise<void> {
     const quota = this.#tools.limits.wanted(id, storageOptions, kind)
-    await makeLayer({ home: this.home, host: this.#host, id, parent, quota, signal }, this.#tools)
+    await makeLayer({ home: this.home, host: this.host, id, parent, quota, signal }, this.#tools)
   }
 
   /** @returns whether this call mounted it */
   async #mount(id: LayerId, lower: LayerId | undefined, { mountLabel }: GetOptions): Promise<boolean> {
     const { home } = this
     const { directory, merged, work } = layerPaths(home, id)
-    const { options, appendsLower } = this.#host
+    const { options, appendsLower } = this.host
     const label = mountLabelOf(`layer ${id}`, mountLabel, this.capabilities)
     const upper = { diff: path.join(id, 'upper'), work: path.join(id, 'work') }
     try {
@@ -251,9 +251,9 @@ export class OverlayDriver implements Driver {
   async #isUpper(id: LayerId, parent: LayerId | undefined, { signal }: CallOptions): Promise<boolean> {
     signal?.throwIfAborted()
     const form = await readForm(this.home, id)
-    if (form.kind === 'tree' || !this.#host.nativeDiff.native) return false
+    if (form.kind === 'tree' || !this.host.nativeDiff.native) return false
     if (!(await this.#standsOn(form, parent))) return false
-    return !this.#host.mayRedirect || !(await hasRedirect(layerPaths(this.home, id).upper, signal))
+    return !this.host.mayRedirect || !(await hasRedirect(layerPaths(this.home, id).upper, signal))
   }
 
   /** A parent of the other form has the same lower layer, and changes of its own over it. */

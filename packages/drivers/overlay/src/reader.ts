@@ -2,20 +2,13 @@ import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { type CallOptions, type LayerId, layerMount, type Mount } from '@graphdriver/core'
 import { DetachedMounts } from '@graphdriver/sys'
-import { isStackMounted, mountStack, type OverlayHost } from '@graphdriver/sys/overlayfs'
-import type { Tools } from './construction.ts'
+import { isStackMounted, mountStack } from '@graphdriver/sys/overlayfs'
 import { OverlayDriver } from './driver.ts'
 import { layerPaths, readForm } from './layout.ts'
 
 /** Of who may write nothing at the home: a layer is shown where it is mounted, or where nobody else sees it. */
 export class OverlayReader extends OverlayDriver {
-  readonly #host: OverlayHost
   readonly #detached = new DetachedMounts()
-
-  constructor(home: string, host: OverlayHost, tools: Tools) {
-    super(home, host, tools)
-    this.#host = host
-  }
 
   override async get(id: LayerId, { signal }: CallOptions = {}): Promise<Mount> {
     signal?.throwIfAborted()
@@ -24,7 +17,7 @@ export class OverlayReader extends OverlayDriver {
     const { root, merged, committed } = layerPaths(home, id)
     if (form.kind === 'tree') return layerMount(id, root, existsSync(committed))
     if (isStackMounted(merged)) return layerMount(id, merged, true)
-    const { options, appendsLower } = this.#host
+    const { options, appendsLower } = this.host
     const below = form.lower === undefined ? path.join(id, 'nothing') : path.join(form.lower, 'root')
     const stack = { lower: [path.join(id, 'upper'), below], options }
     return this.volumes.reading(id, this.#detached, (target) =>

@@ -39,7 +39,7 @@ export class Overlay2Driver implements Driver {
   readonly name = 'overlay2'
   readonly home: string
   readonly capabilities: Capabilities
-  readonly #host: OverlayHost
+  protected readonly host: OverlayHost
   readonly #tools: Tools
   readonly #workers: TreeWorkers
   readonly #references = new MountReferences(isStackMounted)
@@ -58,7 +58,7 @@ export class Overlay2Driver implements Driver {
     this.home = home
     this.capabilities = capabilitiesOf(host, limits)
     this.#tools = tools
-    this.#host = host
+    this.host = host
     this.#workers = workers
     this.#naive = naiveDiff(this, workers)
     this.volumes = new StackVolumes(
@@ -132,7 +132,7 @@ export class Overlay2Driver implements Driver {
   }
 
   async status(): Promise<readonly StatusRow[]> {
-    return describeHost(this.#host)
+    return describeHost(this.host)
   }
 
   metadata(id: LayerId): Promise<Readonly<Record<string, string>>> {
@@ -241,7 +241,7 @@ export class Overlay2Driver implements Driver {
     const label = mountLabelOf(`layer ${id}`, mountLabel, this.capabilities)
     try {
       const { limits } = this.#tools
-      const mount = (): Promise<boolean> => mountLayer(this.home, id, record, this.#host, limits, label)
+      const mount = (): Promise<boolean> => mountLayer(this.home, id, record, this.host, limits, label)
       const { directory } = layerPaths(this.home, id)
       return await this.volumes.holding(id, () => limits.mounting(directory, mount))
     } catch (error) {
@@ -255,8 +255,8 @@ export class Overlay2Driver implements Driver {
   async #isUpper(id: LayerId, parent: LayerId | undefined, { signal }: CallOptions): Promise<boolean> {
     signal?.throwIfAborted()
     const { lower } = await readLayer(this.home, id)
-    if (!(await this.#isParent(parent, lower[0])) || !this.#host.nativeDiff.native) return false
-    return !this.#host.mayRedirect || !(await hasRedirect(layerPaths(this.home, id).diff, signal))
+    if (!(await this.#isParent(parent, lower[0])) || !this.host.nativeDiff.native) return false
+    return !this.host.mayRedirect || !(await hasRedirect(layerPaths(this.home, id).diff, signal))
   }
 
   async #isParent(parent: LayerId | undefined, nearest: string | undefined): Promise<boolean> {

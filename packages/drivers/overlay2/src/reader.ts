@@ -1,20 +1,13 @@
 import { type CallOptions, type LayerId, layerMount, type Mount } from '@graphdriver/core'
 import { DetachedMounts } from '@graphdriver/sys'
-import { isStackMounted, mountStack, type OverlayHost } from '@graphdriver/sys/overlayfs'
-import type { Tools } from './construction.ts'
+import { isStackMounted, mountStack } from '@graphdriver/sys/overlayfs'
 import { Overlay2Driver } from './driver.ts'
 import { layerPaths, readLayer } from './layout.ts'
 import { isCommitted, isStack, readOnlyStack } from './mounting.ts'
 
 /** Of who may write nothing at the home: a layer is shown where it is mounted, or where nobody else sees it. */
 export class Overlay2Reader extends Overlay2Driver {
-  readonly #host: OverlayHost
   readonly #detached = new DetachedMounts()
-
-  constructor(home: string, host: OverlayHost, tools: Tools) {
-    super(home, host, tools)
-    this.#host = host
-  }
 
   override async get(id: LayerId, { signal }: CallOptions = {}): Promise<Mount> {
     signal?.throwIfAborted()
@@ -23,8 +16,8 @@ export class Overlay2Reader extends Overlay2Driver {
     const paths = layerPaths(home, id)
     if (!isStack(paths, record)) return layerMount(id, paths.diff, isCommitted(paths))
     if (isStackMounted(paths.merged)) return layerMount(id, paths.merged, true)
-    const { appendsLower, program } = this.#host
-    const stack = readOnlyStack(id, record, this.#host)
+    const { appendsLower, program } = this.host
+    const stack = readOnlyStack(id, record, this.host)
     return this.volumes.reading(id, this.#detached, (target) =>
       mountStack({ home, target, appendsLower, program }, stack),
     )

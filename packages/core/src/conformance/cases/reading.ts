@@ -1,6 +1,6 @@
 /** What is opened for reading only: it shows everything, and nothing under the root is other than before. */
 import assert from 'node:assert/strict'
-import { existsSync, lstatSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import type { Driver } from '../../driver.ts'
 import { type CaseBody, casesOf, type ConformanceCase } from '../case.ts'
@@ -9,7 +9,7 @@ import { mountsBelow } from '../host/mount-table.ts'
 import type { LayerId } from '../../id.ts'
 import { killedAfter } from '../killed.ts'
 import { openFilesBelow } from '../leaks.ts'
-import { idsOf, namesBelow } from '../listing.ts'
+import { idsOf, namesBelow, stamps } from '../listing.ts'
 import { perform } from '../recipe/perform.ts'
 import { append, attributes, directory, file, type Recipe, remove, symlink } from '../recipe/step.ts'
 import { collect } from '../tar/read-tar.ts'
@@ -57,14 +57,6 @@ async function told(driver: Driver, { base, top, box }: Stack): Promise<unknown>
       ]),
     ),
   }
-}
-
-/** What a write of any kind below a directory changes, a line for each name. */
-function stamps(root: string): readonly string[] {
-  return namesBelow(root).map((name) => {
-    const { mode, uid, size, nlink, mtimeNs, ctimeNs } = lstatSync(name, { bigint: true })
-    return [name, mode, uid, size, nlink, mtimeNs, ctimeNs].join(' ')
-  })
 }
 
 /** Looks at every layer that is listed in every way. */
