@@ -1,3 +1,3 @@
 import { library } from '@tooling/tsup'
 
-export default library('src/index.ts', 'src/worker/thread.ts')
+export default library('src/index.ts', 'src/trees.ts', 'src/worker/thread.ts')

@@ -13,6 +13,11 @@ export interface TreeWorkersOptions {
    * written has a thread of its own as long as it is open.
    */
   readonly threads?: number | undefined
+  /**
+   * What the threads run instead of this package's own file: a module that calls `serveJobs` of
+   * `@graphdriver/archive/trees`, for trees that have more than POSIX knows.
+   */
+  readonly thread?: URL | undefined
 }
 
 export interface PackOptions extends CallOptions {
@@ -46,7 +51,7 @@ export class TreeWorkers implements AsyncDisposable {
   constructor(options: TreeWorkersOptions = {}) {
     // Beside the bundle the thread's file is built; from source, Node runs it as it is.
     const file = import.meta.url.endsWith('.ts') ? './worker/thread.ts' : './worker/thread.js'
-    this.#pool = new ThreadPool(new URL(file, import.meta.url), options.threads ?? 4)
+    this.#pool = new ThreadPool(options.thread ?? new URL(file, import.meta.url), options.threads ?? 4)
   }
 
   /**

@@ -23,6 +23,7 @@ function directories(home: string): { readonly proto: ProtoDriver; readonly held
       copyUp: 'none',
       maxDepth: 1,
       timestamps: 'nanoseconds',
+      names: 'bytes',
       xattrs: 'all',
       deviceNodes: true,
       ownership: 'any',

@@ -17,8 +17,10 @@ export interface Capabilities {
   readonly copyUp: 'none' | 'file'
   /** How deep a stack can be mounted, the layer itself included; `Infinity` where the driver sets no bound. */
   readonly maxDepth: number
-  /** The finest time that survives create, diff and apply. */
-  readonly timestamps: 'nanoseconds' | 'seconds'
+  /** The finest time that survives create, diff and apply: Windows counts hundreds of nanoseconds. */
+  readonly timestamps: 'nanoseconds' | 'hundreds-of-nanoseconds' | 'seconds'
+  /** What a name may be: any bytes, or only Unicode without a colon, which stands before a stream there. */
+  readonly names: 'bytes' | 'unicode'
   /** Which extended attributes a layer keeps. */
   readonly xattrs: 'all' | 'security' | 'none'
   /** Whether device nodes can be made here (a user namespace cannot). */

@@ -14,7 +14,9 @@ import type { QuotaOptions } from './options.ts'
 import { examineProjects, type NoProjects, Projects } from './project.ts'
 import { Volume, volumeProgram } from './volume.ts'
 
-export interface LayerQuotaOptions extends QuotaOptions {
+export interface LayerQuotaOptions extends Omit<QuotaOptions, 'means'> {
+  /** `filesystem-only` where a layer cannot be in another filesystem than the driver's. */
+  readonly means: QuotaOptions['means'] | 'filesystem-only'
   /** As messages call it. */
   readonly driver: string
   /** Limits have to hold for a root that writes to the layer's directory without overlayfs between. */
@@ -168,7 +170,8 @@ export class LayerQuota {
       means === 'loop'
         ? `a filesystem in a file needs root, loop devices and ${volumeProgram}`
         : `let ${driver} use a file for each such layer: option quota=loop`
-    return this.#invalid(id, option, `${reason}; ${hint}, or ${loop}`)
+    const otherwise = means === 'filesystem-only' ? '' : `, or ${loop}`
+    return this.#invalid(id, option, `${reason}; ${hint}${otherwise}`)
   }
 
   #invalid(id: LayerId, option: string, why: string): Error {

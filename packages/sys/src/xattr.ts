@@ -10,8 +10,8 @@ const none = Buffer.alloc(0)
 
 type Read = (into: Buffer) => number
 
-function readAll(read: Read, syscall: string, path?: Path): Buffer | undefined {
-  let into = small
+function readAll(read: Read, syscall: string, path?: Path, room?: number): Buffer | undefined {
+  let into = room === undefined ? small : Buffer.allocUnsafe(room)
   for (;;) {
     const length = read(into)
     if (length !== -1) return length === 0 ? none : Buffer.from(into.subarray(0, length))
@@ -27,12 +27,17 @@ function namesIn(list: Buffer | undefined): string[] {
   return list.toString('utf8', 0, list.length - 1).split('\0')
 }
 
-/** `undefined` when the attribute is not there. @throws SystemError ENOTSUP where the filesystem has none */
-export function lgetxattr(path: Path, name: string): Buffer | undefined {
+/**
+ * `undefined` when the attribute is not there.
+ *
+ * @param room bytes for a value at first, where a filesystem does not tell in the usual way that there are too few
+ * @throws SystemError ENOTSUP where the filesystem has none
+ */
+export function lgetxattr(path: Path, name: string, room?: number): Buffer | undefined {
   const c = libc('lgetxattr')
   const file = cstring(path)
   const key = cstring(name)
-  return readAll((into) => c.lgetxattr(file, key, into, into.length), 'lgetxattr', path)
+  return readAll((into) => c.lgetxattr(file, key, into, into.length), 'lgetxattr', path, room)
 }
 
 /** Sets an attribute, with bits of `XATTR`. @throws SystemError ENOTSUP, EPERM, ENOSPC, E2BIG beyond 64 KiB */

@@ -21,8 +21,10 @@ export {
   encodeExtendedAttributes,
   type ExtendedAttribute,
 } from './layer/extended-attributes.ts'
-export { fileAttribute, type WindowsFile } from './layer/file.ts'
+export { fileAttribute, isWindowsHeader, type WindowsFile } from './layer/file.ts'
+export { invalidLayer, unsupportedLayer } from './layer/invalid.ts'
 export { fileTimeOf, nanosecondsOf } from './layer/file-time.ts'
+export { type LayerEntry, readLayer, writeLayer } from './layer/in-memory.ts'
 export { decodeReparsePoint, encodeReparsePoint, type ReparsePoint } from './layer/reparse-point.ts'
-export { type LayerHandler, LayerTarReader } from './layer/tar-reader.ts'
+export { LayerEntries, type LayerHandler, LayerTarReader } from './layer/tar-reader.ts'
 export { LayerTarWriter } from './layer/tar-writer.ts'

@@ -6,50 +6,40 @@ import { describe, expect, test } from 'vitest'
 import {
   alternateHeader,
   fileAttribute,
+  type LayerEntry,
   leadingStreams,
-  LayerTarReader,
-  LayerTarWriter,
+  readLayer,
   type WindowsFile,
+  writeLayer,
 } from '../src/index.ts'
-import { Collected, retell, type Told } from './collected.ts'
 import { outcomeOf } from './outcome.ts'
 
 function golden(name: string): Buffer {
   return readFileSync(new URL(`golden/${name}`, import.meta.url))
 }
 
-function read(tar: Buffer, chunk = tar.length): readonly Told[] {
-  const collected = new Collected()
-  const reader = new LayerTarReader(collected)
-  for (let at = 0; at < tar.length; at += chunk) reader.push(tar.subarray(at, at + chunk))
-  reader.finish()
-  return collected.told
-}
-
-function write(told: readonly Told[]): Buffer {
-  const chunks: Buffer[] = []
-  const writer = new LayerTarWriter((chunk) => chunks.push(Buffer.from(chunk)))
-  retell(told, writer)
-  writer.finish()
-  return Buffer.concat(chunks)
+function inPieces(tar: Buffer, length: number): readonly Buffer[] {
+  return Array.from({ length: Math.ceil(tar.length / length) }, (_, index) =>
+    tar.subarray(index * length, (index + 1) * length),
+  )
 }
 
 describe.each(['hcsshim-child.tar.gz', 'hcsshim-sandbox.tar.gz'])('%s', (name) => {
   const tar = gunzipSync(golden(name))
 
   test('is written again to the byte', () => {
-    expect(write(read(tar)).equals(tar)).toBe(true)
+    expect(writeLayer(readLayer([tar])).equals(tar)).toBe(true)
   })
 
   test.each([1, 511, 4096])('is the same in pieces of %i bytes', (chunk) => {
-    expect(read(tar, chunk)).toEqual(read(tar))
+    expect(readLayer(inPieces(tar, chunk))).toEqual(readLayer([tar]))
   })
 
   test('is refused wherever it is cut, or is whole up to there', () => {
-    const whole = read(tar)
+    const whole = readLayer([tar])
     for (let length = 0; length < tar.length; length += length % 512 < 3 ? 1 : 97) {
-      let told: readonly Told[] = []
-      const outcome = outcomeOf(() => (told = read(tar.subarray(0, length))))
+      let told: readonly LayerEntry[] = []
+      const outcome = outcomeOf(() => (told = readLayer([tar.subarray(0, length)])))
       expect(outcome).toMatch(/^(?:fine|GD_ARCHIVE_INVALID)$/)
       // An archive may end at any entry; a file is then told with the streams that came.
       expect(told.slice(0, -1)).toEqual(whole.slice(0, Math.max(0, told.length - 1)))
@@ -58,8 +48,8 @@ describe.each(['hcsshim-child.tar.gz', 'hcsshim-sandbox.tar.gz'])('%s', (name) =
 })
 
 test('the files of a layer are what Windows had', () => {
-  const told = read(gunzipSync(golden('hcsshim-child.tar.gz')))
-  const named = (name: string): Told | undefined => told.find((one) => one.name === name)
+  const told = readLayer([gunzipSync(golden('hcsshim-child.tar.gz'))])
+  const named = (name: string): LayerEntry | undefined => told.find((one) => one.name === name)
   expect(named('Files/app/a.txt')).toMatchObject({
     file: {
       attributes: fileAttribute.archive,
@@ -78,13 +68,15 @@ test('the files of a layer are what Windows had', () => {
 })
 
 test('each file becomes the backup streams that another program made of it', () => {
-  const found = read(gunzipSync(golden('hcsshim-child.tar.gz'))).map(({ name, file, content, streams }) => {
-    if (file === undefined) throw new Error(`${name} is no file`)
-    const further = streams.flatMap(([stream, bytes]) => [alternateHeader(stream, bytes.length), bytes])
-    const backup = Buffer.concat([leadingStreams(file), content, ...further])
-    const sha256 = createHash('sha256').update(backup).digest('hex')
-    return [name, { attributes: file.attributes, bytes: backup.length, sha256 }]
-  })
+  const found = readLayer([gunzipSync(golden('hcsshim-child.tar.gz'))]).map(
+    ({ name, file, content, streams }) => {
+      if (file === undefined) throw new Error(`${name} is no file`)
+      const further = streams.flatMap(([stream, bytes]) => [alternateHeader(stream, bytes.length), bytes])
+      const backup = Buffer.concat([leadingStreams(file), content, ...further])
+      const sha256 = createHash('sha256').update(backup).digest('hex')
+      return [name, { attributes: file.attributes, bytes: backup.length, sha256 }]
+    },
+  )
   expect(Object.fromEntries(found)).toEqual(JSON.parse(golden('child-backup-streams.json').toString()))
 })
 
@@ -110,7 +102,7 @@ const windowsFile: fc.Arbitrary<Omit<WindowsFile, 'name' | 'size'>> = fc.record(
   reparsePoint: fc.constant(undefined),
 })
 
-const told: fc.Arbitrary<Told> = fc.oneof(
+const told: fc.Arbitrary<LayerEntry> = fc.oneof(
   fc
     .record({
       name: partOfName,
@@ -153,13 +145,13 @@ const nothing = { content: Buffer.alloc(0), streams: [] } as const
 test('what is written is read again, whatever it is', () => {
   fc.assert(
     fc.property(fc.array(told, { maxLength: 8 }), fc.integer({ min: 1, max: 3000 }), (layer, chunk) => {
-      expect(read(write(layer), chunk)).toEqual(layer)
+      expect(readLayer(inPieces(writeLayer(layer), chunk))).toEqual(layer)
     }),
   )
 })
 
 describe('refused', () => {
-  const entry = (name: string, more: Partial<Told> = {}): Told => ({
+  const entry = (name: string, more: Partial<LayerEntry> = {}): LayerEntry => ({
     kind: 'remove',
     name,
     ...nothing,
@@ -174,15 +166,15 @@ describe('refused', () => {
     ['Files/a?', 'GD_ARCHIVE_INVALID'],
     [`Files/${'x'.repeat(256)}`, 'GD_ARCHIVE_INVALID'],
   ])('the name %s', (name, code) => {
-    expect(() => read(write([entry(name)]))).toThrow(expect.objectContaining({ code }))
+    expect(() => readLayer([writeLayer([entry(name)])])).toThrow(expect.objectContaining({ code }))
   })
 
   test('a stream that does not follow its file', () => {
-    const tar = write([entry('Files/other'), entry('Files/a')])
+    const tar = writeLayer([entry('Files/other'), entry('Files/a')])
     // The whiteout becomes an ordinary entry with the name of a stream.
     tar.write('Files/other:stream\0', 0, 'latin1')
     fixChecksum(tar)
-    expect(() => read(tar)).toThrow(/is a stream, and does not follow its file/)
+    expect(() => readLayer([tar])).toThrow(/is a stream, and does not follow its file/)
   })
 
   test('bytes that are no layer, without another error than ours', () => {
@@ -190,7 +182,7 @@ describe('refused', () => {
       fc.property(fc.nat(30_000), fc.uint8Array({ minLength: 1, maxLength: 40 }), (at, junk) => {
         const tar = gunzipSync(golden('hcsshim-child.tar.gz'))
         tar.set(junk, at)
-        expect(outcomeOf(() => read(tar))).toMatch(/^(?:fine|GD_ARCHIVE_\w+)$/)
+        expect(outcomeOf(() => readLayer([tar]))).toMatch(/^(?:fine|GD_ARCHIVE_\w+)$/)
       }),
     )
   })

@@ -18,6 +18,7 @@ const small: Readonly<Record<FilesystemKind, FilesystemOptions>> = {
   xfs: { sizeMiB: 300 },
   btrfs: { sizeMiB: 48, mkfsOptions: ['--mixed'] },
   tmpfs: { sizeMiB: 24 },
+  ntfs: { sizeMiB: 24 },
 }
 
 /** Filesystems that have fewer inodes than a small tree has files; btrfs makes inodes as long as it has space. */

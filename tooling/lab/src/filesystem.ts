@@ -7,7 +7,7 @@ import path from 'node:path'
 import { command, enterLab, labRoot, mountsBelow, ownPrefix, tearDown } from '@graphdriver/core/conformance'
 import type { Requirement } from './requirement.ts'
 
-export type FilesystemKind = 'ext4' | 'xfs' | 'btrfs' | 'tmpfs'
+export type FilesystemKind = 'ext4' | 'xfs' | 'btrfs' | 'tmpfs' | 'ntfs'
 
 export interface FilesystemOptions {
   /** Size in MiB; by default 2048. The image file is sparse, so only what is written takes space. */
@@ -21,6 +21,8 @@ export interface FilesystemOptions {
   readonly mkfsOptions?: readonly string[] | undefined
   /** Options for `mount -o`. */
   readonly mountOptions?: readonly string[] | undefined
+  /** What NTFS is mounted with, by default that by which it keeps all that it has; `mountOptions` are added. */
+  readonly ntfsOptions?: readonly string[] | undefined
 }
 
 export interface LabFilesystem extends AsyncDisposable {
@@ -36,10 +38,21 @@ const mkfs: Readonly<Record<Exclude<FilesystemKind, 'tmpfs'>, readonly string[]>
   ext4: ['mkfs.ext4', '-q', '-F', '-E', 'nodiscard'],
   xfs: ['mkfs.xfs', '-q', '-f', '-K'],
   btrfs: ['mkfs.btrfs', '-q', '-f', '-K'],
+  ntfs: ['mkntfs', '--quiet', '--fast', '--force', '--sector-size', '512'],
 }
+
+/**
+ * By a server in user space, which mounts a file without a loop device: files have owners and modes, streams are
+ * files with names `file:stream`.
+ */
+const everyFeature = ['permissions', 'streams_interface=windows', 'noatime']
 
 /** What a host needs for one, in the terms of `need`. */
 export function filesystemRequirements(kind: FilesystemKind): readonly Requirement[] {
+  if (kind === 'ntfs') {
+    const server: Requirement = { root: true, command: 'ntfs-3g', kernelFilesystem: 'fuse' }
+    return [server, { command: 'mkntfs', package: 'ntfs-3g' }]
+  }
   const mounts: Requirement = { root: true, command: 'mount', kernelFilesystem: kind }
   return kind === 'tmpfs' ? [mounts] : [mounts, { command: `mkfs.${kind}` }]
 }
@@ -85,7 +98,7 @@ export async function filesystem(
   options: FilesystemOptions = {},
 ): Promise<LabFilesystem> {
   enterLab()
-  const { sizeMiB = standardSizeMiB, mountOptions = [] } = options
+  const { sizeMiB = standardSizeMiB, mountOptions = [], ntfsOptions = everyFeature } = options
   const directory = await mkdtemp(path.join(labRoot(), ownPrefix()))
   const target = path.join(directory, 'mount')
   try {
@@ -93,7 +106,8 @@ export async function filesystem(
       await mountPrivately(kind, source, target, [`size=${sizeMiB}m`, 'mode=0755', ...mountOptions])
     } else {
       const image = await makeImage(kind, directory, options)
-      await mountPrivately(kind, image, target, ['loop', ...mountOptions])
+      const how = kind === 'ntfs' ? ntfsOptions : ['loop']
+      await mountPrivately(kind === 'ntfs' ? 'ntfs-3g' : kind, image, target, [...how, ...mountOptions])
     }
   } catch (error) {
     tearDown(directory)

@@ -81,6 +81,7 @@ const capabilities: Omit<Capabilities, 'deviceNodes' | 'ownership'> = {
   copyUp: 'none',
   maxDepth: referenceDepth,
   timestamps: 'nanoseconds',
+  names: 'bytes',
   xattrs: 'all',
   quota: 'loop',
   inodeQuota: true,

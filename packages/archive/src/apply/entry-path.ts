@@ -34,6 +34,17 @@ export function cleanName(name: Buffer): EntryPath | undefined {
   return kept.join('/')
 }
 
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+/** Whether a name is UTF-8, and has no colon. */
+export function isPlainUnicode(name: Buffer): boolean {
+  try {
+    return !utf8.decode(name).includes(':')
+  } catch {
+    return false
+  }
+}
+
 export function parentOf(path: EntryPath): EntryPath {
   const slash = path.lastIndexOf('/')
   return slash === -1 ? '' : path.slice(0, slash)

@@ -6,7 +6,7 @@ import type { TarHeader } from '../tar/header.ts'
 import type { TarHandler } from '../tar/parser.ts'
 import type { Directory } from './directory.ts'
 import { breakout, invalidEntry, nameEntry, unsupportedEntry } from './entry-error.ts'
-import { baseOf, cleanName, type EntryPath, parentOf } from './entry-path.ts'
+import { baseOf, cleanName, type EntryPath, isPlainUnicode, parentOf } from './entry-path.ts'
 import { FileWriter } from './file-writer.ts'
 import { LayerTree } from './layer-tree.ts'
 import { applyToOpen, settleFile } from './metadata.ts'
@@ -19,6 +19,7 @@ const contiguous = 0x37
 export class Extractor implements TarHandler, Disposable {
   readonly #rootPath: string
   readonly #whiteouts: WhiteoutMode
+  readonly #names: ApplyRequest['names']
   readonly #check: () => void
   readonly #tree: LayerTree
   readonly #mapped: boolean = inUserNamespace()
@@ -34,6 +35,7 @@ export class Extractor implements TarHandler, Disposable {
   constructor(request: ApplyRequest, check: () => void) {
     this.#rootPath = request.root
     this.#whiteouts = request.whiteouts
+    this.#names = request.names
     this.#check = check
     this.#tree = new LayerTree(request)
   }
@@ -96,6 +98,8 @@ export class Extractor implements TarHandler, Disposable {
   #place(header: TarHeader): void {
     const path = cleanName(header.name)
     if (path === undefined) throw breakout(header)
+    if (this.#names === 'unicode' && !isPlainUnicode(header.name))
+      throw unsupportedEntry(header, 'names are Unicode without colons on this filesystem')
     const meaning = meaningOf(path, this.#whiteouts)
     switch (meaning.kind) {
       case 'entry':

@@ -43,6 +43,8 @@ export interface ApplyRequest {
    * that an entry would change in place is copied first.
    */
   readonly shared?: boolean | undefined
+  /** What the tree's filesystem takes for names: any bytes, by default, or only Unicode without colons. */
+  readonly names?: 'bytes' | 'unicode' | undefined
   readonly limits?: Partial<ArchiveLimits> | undefined
 }
 

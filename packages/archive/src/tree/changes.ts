@@ -19,8 +19,9 @@ import {
 import { AT_EMPTY_PATH } from '@graphdriver/sys'
 import { byPath, type TreeChange } from './change.ts'
 import { Descent } from './descent.ts'
+import type { ExtraAttributes } from './extra-attributes.ts'
 import { located } from './located.ts'
-import { portableXattrs, sameXattrs } from './portable-xattrs.ts'
+import { portableXattrs, sameXattrs, xattrPath } from './portable-xattrs.ts'
 import { metadataDiffers } from './metadata-difference.ts'
 import type { Touched } from './touched.ts'
 import { enterIfThere, isDirectory, join, sortedEntries, statIfThere } from './walk.ts'
@@ -36,8 +37,9 @@ export function changesBetween(
   base: Path | undefined,
   check: () => void,
   touched?: Touched,
+  extra?: ExtraAttributes,
 ): TreeChange[] {
-  using walk = new PairWalk(tree, base, check, touched)
+  using walk = new PairWalk(tree, base, check, touched, extra)
   return walk.run().toSorted(byPath)
 }
 
@@ -66,11 +68,19 @@ class PairWalk implements Disposable {
   readonly #base: Descent | undefined
   readonly #check: () => void
   readonly #touched: Touched | undefined
+  readonly #extra: ExtraAttributes | undefined
   readonly #changes: TreeChange[] = []
   readonly #frames: Frame[] = []
 
-  constructor(tree: Path, base: Path | undefined, check: () => void, touched: Touched | undefined) {
+  constructor(
+    tree: Path,
+    base: Path | undefined,
+    check: () => void,
+    touched: Touched | undefined,
+    extra: ExtraAttributes | undefined,
+  ) {
     this.#touched = touched
+    this.#extra = extra
     this.#root = tree
     this.#check = check
     this.#tree = new Descent(tree)
@@ -179,6 +189,7 @@ class PairWalk implements Disposable {
     if (metadataDiffers(ours, theirs)) return true
     const base = this.#base
     if (base === undefined) return true
+    if (this.#extra?.differ(xattrPath(this.#tree.fd, name), xattrPath(base.fd, name)) === true) return true
     try {
       switch (ours.mode & S.IFMT) {
         case S.IFLNK:

@@ -2,6 +2,9 @@ import { ftruncateSync, readSync, writeSync } from 'node:fs'
 import { copyFileRange, ficlone, isSystemError, lseekData, lseekHole, type Stat } from '@graphdriver/sys'
 
 const bufferSize = 1024 * 1024
+/** What is worth a hole. */
+const holeSize = 64 * 1024
+const zeros = Buffer.alloc(holeSize)
 /** The kernel copies this much before the caller may stop it. */
 const rangeSize = 16 * 1024 * 1024
 
@@ -77,7 +80,7 @@ export class ContentCopier {
       while (at < end) {
         const length = readSync(source, buffer, 0, Math.min(buffer.length, end - at), at)
         if (length === 0) return
-        writeAll(target, buffer, length, at)
+        writeData(target, buffer.subarray(0, length), at)
         at += length
         this.#check()
       }
@@ -87,6 +90,14 @@ export class ContentCopier {
   #bufferOf(): Buffer {
     this.#buffer ??= Buffer.allocUnsafeSlow(bufferSize)
     return this.#buffer
+  }
+}
+
+/** Leaves out blocks of zeros: not every filesystem tells where holes are. */
+function writeData(target: number, data: Buffer, position: number): void {
+  for (let at = 0; at < data.length; at += holeSize) {
+    const block = data.subarray(at, at + holeSize)
+    if (block.compare(zeros, 0, block.length) !== 0) writeAll(target, block, block.length, position + at)
   }
 }
 

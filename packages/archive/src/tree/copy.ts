@@ -30,6 +30,7 @@ import { copyXattrs, type OverlayXattrs } from './copy-xattrs.ts'
 import { Descent } from './descent.ts'
 import { isOverlayWhiteout } from './overlay-whiteout.ts'
 import { Descriptor } from './descriptor.ts'
+import type { ExtraAttributes } from './extra-attributes.ts'
 import { xattrPath } from './portable-xattrs.ts'
 import { isDirectory, type TreeEntry, walkTree } from './walk.ts'
 
@@ -49,17 +50,25 @@ export interface CopyResult {
  * Copies what is in `source`, and the attributes of `source` itself, into the existing directory `target`. Files
  * hard-linked within the source are so in the copy; devices are left out in a user namespace.
  */
-export function copyTree(source: Path, target: Path, options: CopyOptions, check: () => void): CopyResult {
+export function copyTree(
+  source: Path,
+  target: Path,
+  options: CopyOptions,
+  check: () => void,
+  extra?: ExtraAttributes,
+): CopyResult {
   using from = Descriptor.ofDirectory(source)
   using to = Descriptor.ofDirectory(target)
   using descent = new Descent(target)
-  const copier = new TreeCopier(to.fd, descent, options, check)
+  const copier = new TreeCopier(to.fd, descent, options, check, extra)
   walkTree(
     source,
     { visit: (entry) => copier.add(entry), leave: (directory) => copier.leaveDirectory(directory) },
     check,
   )
-  copier.settle(to.fd, xattrPath(from.fd, dot), statx(from.fd, '', AT_EMPTY_PATH))
+  const stat = statx(from.fd, '', AT_EMPTY_PATH)
+  copier.settle(to.fd, xattrPath(from.fd, dot), stat)
+  extra?.copy(Buffer.from(source), Buffer.from(target), stat)
   return { reflinked: copier.reflinked }
 }
 
@@ -70,11 +79,19 @@ class TreeCopier {
   readonly #content: ContentCopier
   readonly #root: number
   readonly #target: Descent
+  readonly #extra: ExtraAttributes | undefined
   readonly #devices = !inUserNamespace()
   /** Where in the copy an inode of the source with several names is already. */
   readonly #copied = new Map<string, Buffer>()
 
-  constructor(root: number, target: Descent, options: CopyOptions, check: () => void) {
+  constructor(
+    root: number,
+    target: Descent,
+    options: CopyOptions,
+    check: () => void,
+    extra: ExtraAttributes | undefined,
+  ) {
+    this.#extra = extra
     this.#options = options
     this.#content = new ContentCopier(check)
     this.#root = root
@@ -87,7 +104,9 @@ class TreeCopier {
 
   /** @returns whether it was a directory, which is now entered on the target's side */
   add(entry: TreeEntry): boolean {
-    const { name, stat } = entry
+    const { directory, name, stat } = entry
+    if (this.#extra?.create(xattrPath(directory, name), xattrPath(this.#target.fd, name), stat) === true)
+      return false
     if (isDirectory(stat)) {
       makeDirectory(this.#target.fd, name)
       this.#target.enter(name)
@@ -98,8 +117,10 @@ class TreeCopier {
   }
 
   leaveDirectory({ directory, name, stat }: TreeEntry): void {
-    this.settle(this.#target.fd, xattrPath(directory, name), stat)
+    const source = xattrPath(directory, name)
+    this.settle(this.#target.fd, source, stat)
     this.#target.leave()
+    this.#extra?.copy(source, xattrPath(this.#target.fd, name), stat)
   }
 
   #link(entry: TreeEntry): boolean {
@@ -138,13 +159,16 @@ class TreeCopier {
     this.#copyXattrs(xattrPath(directory, name), (attribute, value) => lsetxattr(path, attribute, value))
     if ((stat.mode & S.IFMT) !== S.IFLNK) fchmodat(target, name, stat.mode & permissions)
     utimensat(target, name, atimeOf(stat), mtimeOf(stat), AT_SYMLINK_NOFOLLOW)
+    this.#extra?.copy(xattrPath(directory, name), path, stat)
   }
 
   #createFile({ directory, name, stat }: TreeEntry): void {
     using from = new Descriptor(openat(directory, name, O.RDONLY | O.NOFOLLOW | O.NONBLOCK))
     using to = new Descriptor(openat(this.#target.fd, name, O.WRONLY | O.CREAT | O.EXCL, 0o600))
     this.#content.copy(from.fd, to.fd, stat)
-    this.settle(to.fd, xattrPath(directory, name), stat)
+    const source = xattrPath(directory, name)
+    this.settle(to.fd, source, stat)
+    this.#extra?.copy(source, xattrPath(this.#target.fd, name), stat)
   }
 
   settle(fd: number, source: Buffer, stat: Stat): void {

@@ -39,6 +39,12 @@ async function openPeer(context: CaseContext, other: Subject): Promise<CaseConte
   return peer
 }
 
+const byCoarseness = ['seconds', 'hundreds-of-nanoseconds', 'nanoseconds'] as const
+
+function coarsest(both: readonly Capabilities[]): Capabilities['timestamps'] {
+  return byCoarseness.find((grain) => both.some(({ timestamps }) => timestamps === grain)) ?? 'nanoseconds'
+}
+
 /** Tries recipes in both drivers, and looks at each level of both stacks. */
 async function forTwins(
   context: CaseContext,
@@ -49,8 +55,7 @@ async function forTwins(
   const peer = await openPeer(context, other)
   const both = [context.driver.capabilities, peer.driver.capabilities]
   const rules = await rulesFor(context, diffable, ...both)
-  const coarse = both.some(({ timestamps }) => timestamps === 'seconds')
-  const comparison: Comparison = { peer, timestamps: coarse ? 'seconds' : 'nanoseconds' }
+  const comparison: Comparison = { peer, timestamps: coarsest(both) }
   await forRecipes({ rules }, (trial) =>
     cleaned([context, peer], trial, async () => {
       const layers = await makeLayers(context, trial)

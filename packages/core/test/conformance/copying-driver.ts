@@ -17,6 +17,7 @@ const capabilities: Capabilities = {
   copyUp: 'none',
   maxDepth: 20,
   timestamps: 'nanoseconds',
+  names: 'bytes',
   xattrs: 'all',
   deviceNodes: true,
   ownership: 'any',

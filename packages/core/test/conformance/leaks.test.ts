@@ -35,6 +35,7 @@ function leaking(leak: (home: string) => unknown): DriverDefinition {
           copyUp: 'none',
           maxDepth: 1,
           timestamps: 'nanoseconds',
+          names: 'bytes',
           xattrs: 'none',
           deviceNodes: false,
           ownership: 'any',

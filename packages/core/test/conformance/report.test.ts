@@ -19,6 +19,7 @@ const capabilities: Capabilities = {
   copyUp: 'none',
   maxDepth: Number.POSITIVE_INFINITY,
   timestamps: 'nanoseconds',
+  names: 'bytes',
   xattrs: 'all',
   deviceNodes: true,
   ownership: 'any',

@@ -15,6 +15,7 @@ export function capabilitiesOf(engine: Engine, limits: LayerQuota): Capabilities
     copyUp: 'file',
     maxDepth: maximumBranches,
     timestamps: 'nanoseconds',
+    names: 'bytes',
     xattrs: 'all',
     deviceNodes: !mapped && hasCapability('CAP_MKNOD'),
     ownership: mapped ? 'mapped' : 'any',

@@ -201,6 +201,7 @@ function capabilitiesOf(home: string, { minSpace }: BtrfsOptions): Capabilities 
     copyUp: 'none',
     maxDepth: Number.POSITIVE_INFINITY,
     timestamps: 'nanoseconds',
+    names: 'bytes',
     xattrs: 'all',
     deviceNodes: !mapped && hasCapability('CAP_MKNOD'),
     ownership: mapped ? 'mapped' : 'any',

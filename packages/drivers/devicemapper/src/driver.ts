@@ -51,6 +51,7 @@ export class DeviceMapperDriver implements Driver {
     copyUp: 'none',
     maxDepth: Number.POSITIVE_INFINITY,
     timestamps: 'nanoseconds',
+    names: 'bytes',
     xattrs: 'all',
     deviceNodes: hasCapability('CAP_MKNOD'),
     ownership: 'any',

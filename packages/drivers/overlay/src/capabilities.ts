@@ -11,6 +11,7 @@ export function capabilitiesOf(host: OverlayHost, limits: LayerQuota): Capabilit
     copyUp: 'file',
     maxDepth: Number.POSITIVE_INFINITY,
     timestamps: 'nanoseconds',
+    names: 'bytes',
     xattrs: 'all',
     deviceNodes: !mapped && hasCapability('CAP_MKNOD'),
     ownership: mapped ? 'mapped' : 'any',

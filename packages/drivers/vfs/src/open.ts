@@ -1,14 +1,8 @@
-import { mkdirSync } from 'node:fs'
-import path from 'node:path'
-import { TreeWorkers } from '@graphdriver/archive'
-import { type Driver, type DriverHost, GraphDriverError } from '@graphdriver/core'
-import { LayerQuota, reapVolumes } from '@graphdriver/quota'
-import { ensureDirectory, nearestDirectory, reapProbes } from '@graphdriver/sys'
-import { reapLayers } from './construction.ts'
-import { VfsDriver } from './driver.ts'
-import { layersDirectory, volumeOf, volumesDirectory } from './layout.ts'
+import { type Capabilities, type Driver, type DriverHost, GraphDriverError } from '@graphdriver/core'
+import { openCopyingDriver } from '@graphdriver/copying'
+import { hasCapability, inUserNamespace, nearestDirectory, reapProbes } from '@graphdriver/sys'
 import type { VfsOptions } from './options.ts'
-import { discardProbe, examineHost, hostToRead } from './host.ts'
+import { type CopyHost, discardProbe, examineHost, hostToRead } from './host.ts'
 
 /** @throws GD_DRIVER_UNSUPPORTED */
 export async function openVfs({ home, options, readOnly = false }: DriverHost<VfsOptions>): Promise<Driver> {
@@ -21,34 +15,33 @@ export async function openVfs({ home, options, readOnly = false }: DriverHost<Vf
       { driver: 'vfs', reason: host.code, hint: host.hint },
     )
   }
-  if (!readOnly) prepareHome(home)
-  const workers = new TreeWorkers()
-  try {
-    const countedOf = (directory: string): string => directory
-    const limits = new LayerQuota(home, {
-      ...options,
-      driver: 'vfs',
-      privileged: true,
-      volumeOf,
-      countedOf,
-      readOnly,
-    })
-    const tools = { workers, limits }
-    if (!readOnly) {
-      await reapLayers(home, tools)
-      await reapVolumes(layersDirectory(home), volumeOf)
-    }
-    return new VfsDriver(home, host, tools)
-  } catch (error) {
-    await workers[Symbol.asyncDispose]()
-    throw error
-  }
+  return openCopyingDriver({
+    name: 'vfs',
+    home,
+    quota: options,
+    readOnly,
+    status: [
+      ['Backing Filesystem', host.backing],
+      ['Reflink', String(host.reflink)],
+    ],
+    capabilities: (quota) => capabilitiesOf(host, quota),
+  })
 }
 
-/** Modes are Docker's, and put right where an older version made them wider. */
-function prepareHome(home: string): void {
-  mkdirSync(path.dirname(home), { recursive: true, mode: 0o711 })
-  ensureDirectory(home, 0o710)
-  ensureDirectory(layersDirectory(home), 0o710)
-  ensureDirectory(volumesDirectory(home), 0o700)
+function capabilitiesOf({ reflink }: CopyHost, quota: Capabilities['quota']): Capabilities {
+  const mapped = inUserNamespace()
+  return {
+    sharing: reflink ? 'extents' : 'none',
+    diff: { native: false, reason: 'a layer of vfs is a whole tree and has to be compared with its parent' },
+    copyUp: 'none',
+    maxDepth: Number.POSITIVE_INFINITY,
+    timestamps: 'nanoseconds',
+    names: 'bytes',
+    xattrs: 'all',
+    deviceNodes: !mapped && hasCapability('CAP_MKNOD'),
+    ownership: mapped ? 'mapped' : 'any',
+    quota,
+    inodeQuota: quota !== 'none',
+    mountLabel: false,
+  }
 }

@@ -52,6 +52,7 @@ export class ZfsDriver implements Driver {
     copyUp: 'none',
     maxDepth: Number.POSITIVE_INFINITY,
     timestamps: 'nanoseconds',
+    names: 'bytes',
     xattrs: 'all',
     deviceNodes: hasCapability('CAP_MKNOD'),
     ownership: 'any',

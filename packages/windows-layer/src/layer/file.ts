@@ -44,6 +44,11 @@ const key = {
   changed: 'ctime',
 } as const
 
+/** Whether an entry can only be of a Windows layer: such a tar says with its first one what it is. */
+export function isWindowsHeader({ pax }: TarHeader): boolean {
+  return pax.some(({ key: name }) => name.startsWith('MSWINDOWS.') || name === key.created)
+}
+
 /** @throws GD_ARCHIVE_INVALID, GD_ARCHIVE_UNSUPPORTED */
 export function fileOf(header: TarHeader, name: string): WindowsFile {
   const records = new Map(header.pax.map((record) => [record.key, record.value]))

@@ -24,10 +24,10 @@ export interface LayerHandler {
 /** A synchronous push parser. */
 export class LayerTarReader {
   readonly #parser: TarParser
-  readonly #entries: Entries
+  readonly #entries: LayerEntries
 
   constructor(handler: LayerHandler, limits?: ArchiveLimits) {
-    this.#entries = new Entries(handler)
+    this.#entries = new LayerEntries(handler)
     this.#parser = new TarParser(this.#entries, limits)
   }
 
@@ -43,7 +43,8 @@ export class LayerTarReader {
   }
 }
 
-class Entries implements TarHandler {
+/** The same from entries that a `TarParser` has read. */
+export class LayerEntries implements TarHandler {
   readonly #handler: LayerHandler
   /** The file whose streams may follow. */
   #owner: string | undefined
@@ -70,6 +71,7 @@ class Entries implements TarHandler {
     if (this.#owner !== undefined) this.#handler.data(chunk)
   }
 
+  /** After the last entry. */
   finish(): void {
     if (this.#owner !== undefined) this.#handler.end()
     this.#owner = undefined

@@ -602,6 +602,11 @@ const damageMutants: readonly Mutant[] = [
 ]
 
 export const applyMutants: readonly Mutant[] = [
+  {
+    does: 'takes names that it says no file has',
+    caughtBy: ['apply/impossible-name'],
+    breaks: ({ capabilities }) => ({ capabilities: { ...capabilities, names: 'unicode' } }),
+  },
   ...treeMutants,
   ...whiteoutMutants,
   ...formatMutants,

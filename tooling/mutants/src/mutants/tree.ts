@@ -633,6 +633,11 @@ const harms: readonly Harm[] = [
     damage: names((name) => (name.startsWith('-') ? undefined : name)),
   },
   {
+    does: 'takes what is after a colon in a name for a stream',
+    to: ['colons-in-names'],
+    damage: names((name) => (/^[^:]+:/.test(name) ? undefined : name)),
+  },
+  {
     does: 'takes names that begin with two dots for a way out',
     to: ['dotted-names'],
     damage: names((name) => (name.startsWith('..') ? undefined : name)),

@@ -19,7 +19,7 @@ import { inChunks, rawTar, type RawEntry } from '../tar/raw-tar.ts'
 import { dress, listing } from '../tree/listing.ts'
 import { readXattrs } from '../tree/xattr.ts'
 import { appliedLayer, makesOf, namesEntry, treeWithContent, upon } from './applied-layer.ts'
-import { anyOwner, deviceNodes } from './needs.ts'
+import { anyNames, anyOwner, deviceNodes, unicodeNames } from './needs.ts'
 
 export const trees: readonly CaseBody[] = [
   {
@@ -162,6 +162,7 @@ export const trees: readonly CaseBody[] = [
   {
     name: 'names-of-any-bytes',
     title: 'a name is bytes, and stays them where they are not UTF-8',
+    needs: anyNames,
     async run(context) {
       const name = Buffer.from('caf\u{e9} \u{ff}\u{80} \\ \n "', 'latin1')
       const made = await appliedLayer(
@@ -173,6 +174,25 @@ export const trees: readonly CaseBody[] = [
       )
       const shown = name.toString('latin1')
       assert.deepEqual(await context.within(made, listing), [`${shown} "x"`, `l -> ${shown}`])
+    },
+  },
+  {
+    name: 'impossible-name',
+    title: 'a name that no file can have here is refused as that, naming the entry',
+    needs: unicodeNames,
+    async run(context) {
+      const impossible = ['name:stream', 'd/a:b', Buffer.from('caf\u{e9}', 'latin1')]
+      for (const [index, name] of impossible.entries()) {
+        const lower = context.id(`lower${index}`)
+        await context.driver.create(lower)
+        const entries = [{ name: 'name' }, { name: 'd', type: '5' }, { name, data: 'x' }] as const
+        const shown = Buffer.from(name).toString()
+        await assert.rejects(
+          context.driver.applyDiff(lower, undefined, inChunks(rawTar(...entries))),
+          namesEntry(shown, 'GD_ARCHIVE_UNSUPPORTED'),
+        )
+        assert.deepEqual(await context.within(lower, listing), ['d/', 'name ""'])
+      }
     },
   },
   {

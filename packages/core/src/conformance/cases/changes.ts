@@ -6,6 +6,7 @@ import type { LayerId } from '../../id.ts'
 import { type CaseBody, casesOf, type ConformanceCase } from '../case.ts'
 import type { CaseContext } from '../context.ts'
 import {
+  anyNames,
   allXattrs,
   anyOwner,
   attrCommands,
@@ -551,6 +552,7 @@ export const changes: readonly ConformanceCase[] = casesOf(
   {
     name: 'names-of-any-bytes',
     title: 'names that are not UTF-8 do not keep other changes from being listed, each once',
+    needs: anyNames,
     async run(context) {
       const base = await context.layer('base', undefined, [file('f')])
       await context.within(base, (root) => writeFileSync(bytePath(root, 'gone\xff'), ''))

@@ -6,6 +6,7 @@ import { type CaseBody, casesOf, type ConformanceCase } from '../case.ts'
 import { type CaseContext, rootIsOwn } from '../context.ts'
 import { mountsBelow } from '../host/mount-table.ts'
 import {
+  anyNames,
   allXattrs,
   anyOwner,
   attrCommands,
@@ -728,6 +729,7 @@ export const diff: readonly ConformanceCase[] = casesOf(
   {
     name: 'names-of-any-bytes',
     title: 'names that are not UTF-8 come through a diff byte for byte, and so do their deletions',
+    needs: anyNames,
     async run(context) {
       const { within } = context
       const base = await context.layer('base')

@@ -242,7 +242,7 @@ class Volume {
     const { bavail, bsize } = statfsSync(this.root)
     // What a filesystem says is free it may still want for its own.
     const length = Math.max(1, bavail * bsize - Math.max(leave, 6 * mib))
-    await command('fallocate', ['--length', String(length), this.#ballast])
+    await command('fallocate', ['--posix', '--length', String(length), this.#ballast])
     if (leave === 0) assert.throws(() => writeUntilFull(`${this.#ballast}-rest`), isNoSpace)
   }
 

@@ -293,7 +293,7 @@ export const leaks: readonly ConformanceCase[] = casesOf(
         await driver.create(id)
         {
           await using mount = await driver.get(id)
-          await command('fallocate', ['--length', String(size), path.join(mount.path, 'file')])
+          await command('fallocate', ['--posix', '--length', String(size), path.join(mount.path, 'file')])
         }
         await driver.remove(id)
         // A filesystem may give space back with its next commit only.

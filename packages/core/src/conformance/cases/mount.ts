@@ -45,7 +45,7 @@ import {
   rename,
   symlink,
 } from '../recipe/step.ts'
-import { anyOwner } from './needs.ts'
+import { anyOwner, nanosecondTimes } from './needs.ts'
 
 /** A layer that has all of this from its parent, and nothing of its own. */
 async function childOf(context: CaseContext, ...recipe: Recipe): Promise<LayerId> {
@@ -783,7 +783,7 @@ export const mount: readonly ConformanceCase[] = casesOf(
   {
     name: 'nanoseconds',
     title: 'a time set in a mount is kept to the nanosecond',
-    needs: ({ timestamps }) => (timestamps === 'nanoseconds' ? undefined : 'times are kept in seconds here'),
+    needs: nanosecondTimes,
     requires: [{ command: 'touch', package: 'coreutils' }],
     async run(context) {
       const child = await childOf(context, directory('lower-d'), file('lower'))

@@ -18,11 +18,17 @@ export const securityXattrs: Needs = ({ xattrs }) =>
   xattrs === 'none' ? 'layers keep no extended attributes here' : undefined
 
 export const nanosecondTimes: Needs = ({ timestamps }) =>
-  timestamps === 'nanoseconds' ? undefined : 'layers keep times to the second here'
+  timestamps === 'nanoseconds' ? undefined : 'layers do not keep times to the nanosecond here'
+
+export const anyNames: Needs = ({ names }) =>
+  names === 'bytes' ? undefined : 'names are Unicode without colons here'
+
+export const unicodeNames: Needs = ({ names }) =>
+  names === 'unicode' ? undefined : 'names may be any bytes here'
 
 /** A driver that compares times sees only as much as they say. */
 export const fineDifferences: Needs = ({ timestamps, diff }) =>
-  timestamps === 'nanoseconds' || diff.native ? undefined : 'whole trees are compared by whole seconds'
+  timestamps !== 'seconds' || diff.native ? undefined : 'whole trees are compared by whole seconds'
 
 /** Recipes set attributes with the one program, and trees are read with the other. */
 export const attrCommands: readonly Requirement[] = [

@@ -35,7 +35,7 @@ import {
   xattr,
 } from '../recipe/step.ts'
 import { bytePath } from '../tree/tree.ts'
-import { allXattrs, anyOwner, deviceNodes, nanosecondTimes, securityXattrs } from './needs.ts'
+import { allXattrs, anyNames, anyOwner, deviceNodes, nanosecondTimes, securityXattrs } from './needs.ts'
 
 interface Feature extends Pick<CaseBody, 'name' | 'seen' | 'needs' | 'requires'> {
   /** Ends the sentences "a child shows …" and "a diff carries …". */
@@ -597,13 +597,21 @@ const features: readonly Feature[] = [
       '%2F',
       '~',
       '#',
-      ':',
-      'a:b',
       ',',
       'a,b',
       '=',
       'é\n20 path=elsewhere\n',
     ].flatMap((name) => [file(name), directory(`${name}d`), file(`${name}d/${name}`)]),
+  },
+  {
+    name: 'colons-in-names',
+    what: 'names with colons',
+    needs: anyNames,
+    recipe: [':', 'a:b', 'a::b', 'c:'].flatMap((name) => [
+      file(name),
+      directory(`${name}d`),
+      file(`${name}d/${name}`),
+    ]),
   },
   {
     name: 'dotted-names',
@@ -636,6 +644,7 @@ const features: readonly Feature[] = [
   {
     name: 'names-not-utf-8',
     what: 'names that are no UTF-8',
+    needs: anyNames,
     recipe: [],
     make: makeUnspeakable,
   },
@@ -673,8 +682,8 @@ const features: readonly Feature[] = [
   },
   {
     name: 'deep-directories',
-    what: 'directories two hundred levels deep',
-    recipe: chain('d', 200, 20),
+    what: 'directories a hundred and twenty levels deep',
+    recipe: chain('d', 120, 20),
   },
   {
     name: 'wide-directories',

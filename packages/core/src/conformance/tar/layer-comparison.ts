@@ -2,6 +2,8 @@
  * Whether two layer tars say the same. Drivers may say it in several ways: that a directory hides what was below, or
  * that each of those names is gone; this name or that of an inode first; a directory that is as it was, or nothing.
  */
+import type { Capabilities } from '../../capabilities.ts'
+import { timeText } from '../tree/comparison.ts'
 import type { Tree } from '../tree/tree.ts'
 import type { ReadEntry } from './read-tar.ts'
 
@@ -9,7 +11,7 @@ export interface LayerComparisonOptions {
   /** What the layer is the difference to. */
   readonly base: Tree
   /** To what times are compared; by default to the nanosecond. */
-  readonly timestamps?: 'nanoseconds' | 'seconds' | undefined
+  readonly timestamps?: Capabilities['timestamps'] | undefined
 }
 
 const whiteout = '.wh.'
@@ -86,21 +88,17 @@ function saidOf(
   const entry = entries.get(name)
   if (entry === undefined) return deleted.has(name) ? 'a whiteout' : 'nothing'
   const { type, mode, owner, size, mtime, link, device, xattrs, digest } = entry
+  const [seconds = '', fraction = ''] = mtime.split('.')
   const details = [
     type.endsWith('device') ? `device ${device}` : '',
     type === 'symlink' ? `to ${JSON.stringify(link)}` : '',
     type === 'file' ? `of ${size} bytes (sha256 ${digest.slice(0, 12)})` : '',
     `mode ${mode.toString(8).padStart(4, '0')}`,
     `owner ${owner}`,
-    `time ${timeText(mtime, timestamps)}`,
+    `time ${timeText(seconds, fraction.padEnd(9, '0'), timestamps)}`,
     xattrs.length > 0 ? `attributes ${xattrs.join(', ')}` : '',
   ]
   return [type, ...details.filter((detail) => detail !== '')].join(', ')
-}
-
-function timeText(mtime: string, timestamps: LayerComparisonOptions['timestamps']): string {
-  const [seconds = '', fraction = ''] = mtime.split('.')
-  return timestamps === 'seconds' ? seconds : `${seconds}.${fraction.padEnd(9, '0').slice(0, 9)}`
 }
 
 function meaningOf(tar: readonly ReadEntry[], base: Base): Meaning {

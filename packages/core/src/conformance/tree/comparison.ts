@@ -1,4 +1,5 @@
 import { closeSync, openSync, readSync } from 'node:fs'
+import type { Capabilities } from '../../capabilities.ts'
 import { type Tree, type TreeFile, bytePath, walkTree } from './tree.ts'
 import { readXattrs } from './xattr.ts'
 
@@ -34,15 +35,22 @@ export interface Exception {
 export interface ComparisonOptions {
   readonly exceptions?: readonly Exception[] | undefined
   /** To what times are compared; by default to the nanosecond. */
-  readonly timestamps?: 'nanoseconds' | 'seconds' | undefined
+  readonly timestamps?: Capabilities['timestamps'] | undefined
 }
 
-function timeText(mtimeNs: bigint, timestamps: ComparisonOptions['timestamps']): string {
-  const seconds = String(mtimeNs / 1_000_000_000n)
-  return timestamps === 'seconds'
-    ? seconds
-    : `${seconds}.${String(mtimeNs % 1_000_000_000n).padStart(9, '0')}`
+/** Digits of a second's fraction. */
+const digits = { nanoseconds: 9, 'hundreds-of-nanoseconds': 7, seconds: 0 } as const
+
+/** A time as far as it is compared: seconds, and the digits of its fraction that count. */
+export function timeText(
+  seconds: string,
+  fraction: string,
+  timestamps: ComparisonOptions['timestamps'] = 'nanoseconds',
+): string {
+  return `${seconds}.${fraction.slice(0, digits[timestamps])}`
 }
+
+const second = 1_000_000_000n
 
 function aspects(file: TreeFile, { timestamps }: ComparisonOptions): ReadonlyMap<Aspect, string> {
   const { type, mode, owner, mtimeNs, xattrs, device, target, firstName, size } = file
@@ -50,7 +58,7 @@ function aspects(file: TreeFile, { timestamps }: ComparisonOptions): ReadonlyMap
     ['type', type],
     ['mode', mode.toString(8).padStart(4, '0')],
     ['owner', owner],
-    ['mtime', timeText(mtimeNs, timestamps)],
+    ['mtime', timeText(String(mtimeNs / second), String(mtimeNs % second).padStart(9, '0'), timestamps)],
     ['xattrs', JSON.stringify(xattrs)],
   ])
   // A directory has one name, and its size is the filesystem's business.

@@ -1,7 +1,10 @@
-/** What a reader tells, as plain values. */
-import type { LayerHandler, WindowsFile } from '../src/index.ts'
+/** Whole layers as plain values: for small ones, for inspection and for tests. */
+import type { WindowsFile } from './file.ts'
+import { type LayerHandler, LayerTarReader } from './tar-reader.ts'
+import { LayerTarWriter } from './tar-writer.ts'
 
-export interface Told {
+/** An entry of a layer. */
+export interface LayerEntry {
   readonly kind: 'file' | 'link' | 'remove'
   readonly name: string
   readonly file?: WindowsFile
@@ -10,13 +13,16 @@ export interface Told {
   readonly streams: readonly (readonly [name: string, content: Buffer])[]
 }
 
-type Draft = { -readonly [Key in keyof Told]: Told[Key] } & { parts: Buffer[]; further: [string, Buffer[]][] }
+type Draft = { -readonly [Key in keyof LayerEntry]: LayerEntry[Key] } & {
+  parts: Buffer[]
+  further: [string, Buffer[]][]
+}
 
-export class Collected implements LayerHandler {
+class Collected implements LayerHandler {
   readonly #drafts: Draft[] = []
   #into: Buffer[] = []
 
-  get told(): readonly Told[] {
+  get entries(): readonly LayerEntry[] {
     return this.#drafts.map(({ parts, further, ...draft }) => ({
       ...draft,
       content: Buffer.concat(parts),
@@ -49,7 +55,7 @@ export class Collected implements LayerHandler {
     this.#add('remove', name)
   }
 
-  #add(kind: Told['kind'], name: string): Draft {
+  #add(kind: LayerEntry['kind'], name: string): Draft {
     this.#into = []
     const draft: Draft = { kind, name, content: Buffer.alloc(0), streams: [], parts: this.#into, further: [] }
     this.#drafts.push(draft)
@@ -57,9 +63,9 @@ export class Collected implements LayerHandler {
   }
 }
 
-/** Tells a writer, or another, what was told. */
-export function retell(told: readonly Told[], to: LayerHandler): void {
-  for (const { kind, name, file, target = '', content, streams } of told) {
+/** Tells a handler of these entries. */
+export function tellLayer(entries: readonly LayerEntry[], to: LayerHandler): void {
+  for (const { kind, name, file, target = '', content, streams } of entries) {
     if (kind === 'remove') to.remove(name)
     if (kind === 'link') to.link(name, target)
     if (kind !== 'file' || file === undefined) continue
@@ -71,4 +77,22 @@ export function retell(told: readonly Told[], to: LayerHandler): void {
     }
     to.end()
   }
+}
+
+/** @throws GD_ARCHIVE_INVALID, GD_ARCHIVE_BREAKOUT, GD_ARCHIVE_UNSUPPORTED */
+export function readLayer(tar: Iterable<Uint8Array>): readonly LayerEntry[] {
+  const collected = new Collected()
+  const reader = new LayerTarReader(collected)
+  for (const chunk of tar) reader.push(chunk)
+  reader.finish()
+  return collected.entries
+}
+
+/** The tar of a layer. */
+export function writeLayer(entries: readonly LayerEntry[]): Buffer {
+  const chunks: Buffer[] = []
+  const writer = new LayerTarWriter((chunk) => chunks.push(Buffer.from(chunk)))
+  tellLayer(entries, writer)
+  writer.finish()
+  return Buffer.concat(chunks)
 }

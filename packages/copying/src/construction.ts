@@ -1,4 +1,4 @@
-/** Making and deleting layers so that a process may die anywhere in between. */
+/** Makes and deletes layers so that a process may die anywhere in between. */
 import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import type { TreeWorkers } from '@graphdriver/archive'
@@ -24,6 +24,8 @@ import {
 } from './layout.ts'
 
 export interface Construction extends CallOptions {
+  /** The driver's name, for errors. */
+  readonly driver: string
   readonly home: string
   readonly id: LayerId
   /** The tree to start as a copy of, visible. */
@@ -40,13 +42,13 @@ export interface Tools {
 
 /** @throws GD_LAYER_EXISTS */
 export async function makeLayer(construction: Construction, tools: Tools): Promise<void> {
-  const { home, id } = construction
+  const { driver, home, id } = construction
   // Said before the copy is made; taking the name says it for certain.
-  if (layerExists(home, id)) throw alreadyThere(id)
+  if (layerExists(home, id)) throw alreadyThere(driver, id)
   using scratch = makeScratch(layersDirectory(home), 'layer', 0o755)
   try {
     await fill(construction, scratch.path, tools)
-    if (!takeNames(home, scratch.path, layerDirectory(home, id))) throw alreadyThere(id)
+    if (!takeNames(home, scratch.path, layerDirectory(home, id))) throw alreadyThere(driver, id)
   } catch (error) {
     // What cannot be removed now is reaped when the home is opened again; the first error says more.
     await remove(scratch.path, tools).catch(() => undefined)
@@ -80,8 +82,8 @@ function moveVolume(from: string, to: string): void {
   }
 }
 
-function alreadyThere(id: LayerId): GraphDriverError<'GD_LAYER_EXISTS'> {
-  return new GraphDriverError('GD_LAYER_EXISTS', `vfs already holds a layer ${id}`, { id })
+function alreadyThere(driver: string, id: LayerId): GraphDriverError<'GD_LAYER_EXISTS'> {
+  return new GraphDriverError('GD_LAYER_EXISTS', `${driver} already holds a layer ${id}`, { id })
 }
 
 /** Takes a layer out of sight at once. @returns what is left for `discardLayer`, if anything */

@@ -17,17 +17,23 @@ import {
   type TarStream,
   type Usage,
 } from '@graphdriver/core'
-import type { LayerQuota } from '@graphdriver/quota'
-import { hasCapability, inUserNamespace } from '@graphdriver/sys'
 import { discardLayer, hideLayer, makeLayer, reapLayers, type Tools } from './construction.ts'
-import type { CopyHost } from './host.ts'
 import { findLayer, layerExists, layersDirectory } from './layout.ts'
 
-export class VfsDriver implements Driver {
-  readonly name = 'vfs'
+export interface CopyingDriverOptions {
+  readonly name: string
+  /** Exists, with `dir/` in it. */
   readonly home: string
   readonly capabilities: Capabilities
-  readonly #host: CopyHost
+  readonly status: readonly StatusRow[]
+}
+
+/** A driver of which each layer is a whole tree. */
+export class CopyingDriver implements Driver {
+  readonly name: string
+  readonly home: string
+  readonly capabilities: Capabilities
+  readonly #status: readonly StatusRow[]
   readonly #tools: Tools
   readonly #workers: TreeWorkers
   readonly #diff: DiffDriver
@@ -36,18 +42,15 @@ export class VfsDriver implements Driver {
   /** A layer was hidden and not wholly deleted; the next `remove` does it. */
   #leftovers = false
 
-  /**
-   * @param home exists, with `dir/` in it
-   * @param tools the driver's own; `cleanup` ends the workers
-   */
-  constructor(home: string, host: CopyHost, tools: Tools) {
-    const { workers, limits } = tools
+  /** @param tools the driver's own; `cleanup` ends the workers */
+  constructor({ name, home, capabilities, status }: CopyingDriverOptions, tools: Tools) {
+    this.name = name
     this.home = home
-    this.capabilities = capabilitiesOf(host, limits)
-    this.#host = host
+    this.capabilities = capabilities
+    this.#status = status
     this.#tools = tools
-    this.#workers = workers
-    this.#diff = naiveDiff(this, workers)
+    this.#workers = tools.workers
+    this.#diff = naiveDiff(this, tools.workers)
   }
 
   create(id: LayerId, options?: CreateOptions): Promise<void> {
@@ -75,7 +78,7 @@ export class VfsDriver implements Driver {
   /** But for the volume of a layer with limits there is nothing to mount, so nothing to count. */
   async get(id: LayerId, options?: GetOptions): Promise<Mount> {
     options?.signal?.throwIfAborted()
-    const path = findLayer(this.home, id)
+    const path = findLayer(this.name, this.home, id)
     const volume = await this.#tools.limits.open(path)
     if (volume === undefined) return layerMount(id, path, false)
     this.#held.set(id, [...(this.#held.get(id) ?? []), volume])
@@ -99,25 +102,21 @@ export class VfsDriver implements Driver {
   }
 
   async status(): Promise<readonly StatusRow[]> {
-    const { backing, reflink } = this.#host
-    return [
-      ['Backing Filesystem', backing],
-      ['Reflink', String(reflink)],
-    ]
+    return this.#status
   }
 
   /** Docker tells nothing of a layer of vfs either. */
   async metadata(id: LayerId): Promise<Readonly<Record<string, string>>> {
-    findLayer(this.home, id)
+    findLayer(this.name, this.home, id)
     return {}
   }
 
   async setQuota(id: LayerId, quota: Quota): Promise<void> {
-    await this.#tools.limits.change(id, findLayer(this.home, id), quota)
+    await this.#tools.limits.change(id, findLayer(this.name, this.home, id), quota)
   }
 
   async usage(id: LayerId): Promise<Usage | undefined> {
-    return this.#tools.limits.usage(findLayer(this.home, id))
+    return this.#tools.limits.usage(findLayer(this.name, this.home, id))
   }
 
   diff(id: LayerId, parent: LayerId | undefined, options?: CallOptions): TarStream {
@@ -157,7 +156,10 @@ export class VfsDriver implements Driver {
     const quota = this.#tools.limits.wanted(id, storageOptions, kind)
     signal?.throwIfAborted()
     await using base = parent === undefined ? undefined : await this.get(parent)
-    await makeLayer({ home: this.home, id, source: base?.path, quota, signal }, this.#tools)
+    await makeLayer(
+      { driver: this.name, home: this.home, id, source: base?.path, quota, signal },
+      this.#tools,
+    )
   }
 
   async #letGo(id: LayerId, count: number): Promise<void> {
@@ -171,22 +173,5 @@ export class VfsDriver implements Driver {
   async #reapLeftovers(): Promise<void> {
     if (!this.#leftovers) return
     this.#leftovers = !(await reapLayers(this.home, this.#tools))
-  }
-}
-
-function capabilitiesOf({ reflink }: CopyHost, limits: LayerQuota): Capabilities {
-  const mapped = inUserNamespace()
-  return {
-    sharing: reflink ? 'extents' : 'none',
-    diff: { native: false, reason: 'a layer of vfs is a whole tree and has to be compared with its parent' },
-    copyUp: 'none',
-    maxDepth: Number.POSITIVE_INFINITY,
-    timestamps: 'nanoseconds',
-    xattrs: 'all',
-    deviceNodes: !mapped && hasCapability('CAP_MKNOD'),
-    ownership: mapped ? 'mapped' : 'any',
-    quota: limits.degree,
-    inodeQuota: limits.degree !== 'none',
-    mountLabel: false,
   }
 }

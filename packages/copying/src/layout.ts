@@ -1,8 +1,8 @@
 /**
- * What vfs keeps on disk, which is what Docker keeps.
+ * What is on disk, which for vfs is what Docker keeps.
  *
  * ```
- * <root>/vfs/
+ * <root>/<driver>/
  *   dir/
  *     <id>/                       the layer with everything below it: a whole root filesystem
  *     .graphdriver-layer-<random>/  ours: a layer being made or deleted (scratch.ts)
@@ -50,7 +50,7 @@ export function layerExists(home: string, id: LayerId): boolean {
 }
 
 /** The layer's directory. @throws GD_LAYER_NOT_FOUND */
-export function findLayer(home: string, id: LayerId): string {
+export function findLayer(driver: string, home: string, id: LayerId): string {
   if (layerExists(home, id)) return layerDirectory(home, id)
-  throw new GraphDriverError('GD_LAYER_NOT_FOUND', `vfs holds no layer ${id}`, { id })
+  throw new GraphDriverError('GD_LAYER_NOT_FOUND', `${driver} holds no layer ${id}`, { id })
 }

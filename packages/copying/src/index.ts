@@ -1,0 +1,2 @@
+export { CopyingDriver } from './driver.ts'
+export { type CopyingHome, openCopyingDriver } from './open.ts'
