@@ -6,5 +6,6 @@ export default library(
   'src/devicemapper/index.ts',
   'src/overlayfs/index.ts',
   'src/quota/index.ts',
+  'src/windows/index.ts',
   'src/zfs/index.ts',
 )

@@ -27,3 +27,10 @@ export {
 export { killAtCall, killAtEachCall, killRequirement, type KillRequest } from './killed-at-call.ts'
 export { type StallingDisk, stallingDisk, stallingDiskRequirements } from './stalling-disk.ts'
 export { id, makeLayer, workbench, type Workbench, type Workplace } from './workbench.ts'
+export {
+  type WineMachine,
+  wineMachine,
+  wineRequirements,
+  type WineRun,
+  windowsPath,
+} from './windows/machine.ts'

@@ -1,0 +1,72 @@
+/** Whether this Windows has what layers need, at a place. */
+import path from 'node:path'
+import {
+  enableBackupPrivileges,
+  hasWindowsLayers,
+  isWindowsError,
+  volumeFilesystem,
+} from '@graphdriver/sys/windows'
+
+/** What was found. */
+export interface HostFacts {
+  /** vmcompute.dll is there. */
+  readonly hasLayers: boolean
+  /** As it calls itself; undefined where that could not be told. */
+  readonly filesystem: string | undefined
+  /** The process may read and write files whatever their lists of access say. */
+  readonly isPrivileged: boolean
+}
+
+export interface HostRefusal {
+  readonly supported: false
+  readonly code: 'no-containers' | 'refs' | 'not-privileged'
+  readonly reason: string
+  readonly hint: string
+}
+
+export function factsAt(home: string): HostFacts {
+  return {
+    hasLayers: hasWindowsLayers(),
+    filesystem: orUndefined(() => volumeFilesystem(path.parse(path.resolve(home)).root)),
+    isPrivileged: orUndefined(() => (enableBackupPrivileges(), true)) ?? false,
+  }
+}
+
+function orUndefined<T>(look: () => T): T | undefined {
+  try {
+    return look()
+  } catch (error) {
+    if (isWindowsError(error)) return undefined
+    throw error
+  }
+}
+
+/** Why it cannot be, if it cannot. */
+export function refusalOf(
+  home: string,
+  { hasLayers, filesystem, isPrivileged }: HostFacts,
+): HostRefusal | undefined {
+  if (!hasLayers)
+    return {
+      supported: false,
+      code: 'no-containers',
+      reason: 'this Windows has no vmcompute.dll: its feature Containers is off',
+      hint: 'Enable-WindowsOptionalFeature -Online -FeatureName Containers (Windows Server: Install-WindowsFeature Containers), then restart',
+    }
+  if (filesystem?.toLowerCase() === 'refs')
+    return {
+      supported: false,
+      code: 'refs',
+      reason: `${home} is on a ReFS volume, on which Windows keeps no layers`,
+      hint: 'put the data root on an NTFS volume',
+    }
+  if (!isPrivileged)
+    return {
+      supported: false,
+      code: 'not-privileged',
+      reason:
+        'this process may not restore files (SeBackupPrivilege, SeRestorePrivilege, SeSecurityPrivilege)',
+      hint: 'run as an administrator, elevated',
+    }
+  return undefined
+}

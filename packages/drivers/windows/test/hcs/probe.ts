@@ -1,0 +1,12 @@
+/** Tells what the driver says of a data root, in Wine. */
+import { appendFileSync } from 'node:fs'
+import windows from '@graphdriver/windows'
+
+const [results = ''] = process.argv.slice(2)
+const host = { root: 'C:\\probed', home: 'C:\\probed\\windows', options: {} }
+const probe = await windows.probe(host)
+const opened = await windows.open(host).then(
+  () => 'opened',
+  (error: NodeJS.ErrnoException) => error.code,
+)
+appendFileSync(results, `${JSON.stringify({ name: 'probe', probe, opened })}\n`)
