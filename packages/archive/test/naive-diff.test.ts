@@ -24,6 +24,7 @@ function directories(home: string): { readonly proto: ProtoDriver; readonly held
       maxDepth: 1,
       timestamps: 'nanoseconds',
       names: 'bytes',
+      hardLinks: true,
       xattrs: 'all',
       deviceNodes: true,
       ownership: 'any',

@@ -19,14 +19,19 @@ export interface Capabilities {
   readonly maxDepth: number
   /** The finest time that survives create, diff and apply: Windows counts hundreds of nanoseconds. */
   readonly timestamps: 'nanoseconds' | 'hundreds-of-nanoseconds' | 'seconds'
-  /** What a name may be: any bytes, or only Unicode without a colon, which stands before a stream there. */
-  readonly names: 'bytes' | 'unicode'
+  /**
+   * What a name may be: any bytes; only Unicode without a colon, which stands before a stream there; or only what Windows
+   * takes, to which upper and lower case are one.
+   */
+  readonly names: 'bytes' | 'unicode' | 'windows'
+  /** Whether names of one file still are in the layer's children, and after a diff. */
+  readonly hardLinks: boolean
   /** Which extended attributes a layer keeps. */
   readonly xattrs: 'all' | 'security' | 'none'
   /** Whether device nodes can be made here (a user namespace cannot). */
   readonly deviceNodes: boolean
-  /** Whether files may belong to any uid and gid. */
-  readonly ownership: 'any' | 'mapped'
+  /** Whether files may belong to any uid and gid; `none` where they have neither those nor the modes of Unix. */
+  readonly ownership: 'any' | 'mapped' | 'none'
   /**
    * By what means a layer is kept to its `size`: the filesystem's own count of a project, quota group or dataset, a
    * block device of that size, or a filesystem in a file (`loop`), which only grows.

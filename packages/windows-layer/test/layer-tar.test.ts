@@ -160,6 +160,8 @@ describe('refused', () => {
 
   test.each([
     ['Files/../../etc/x', 'GD_ARCHIVE_BREAKOUT'],
+    ['Files/..', 'GD_ARCHIVE_INVALID'],
+    ['Files/.', 'GD_ARCHIVE_INVALID'],
     ['/Files/x', 'GD_ARCHIVE_BREAKOUT'],
     ['Files//x', 'GD_ARCHIVE_INVALID'],
     ['Files/a\\b', 'GD_ARCHIVE_INVALID'],

@@ -1,7 +1,7 @@
 import type { ConformanceCase } from '@graphdriver/core/conformance'
 import { describe, expect, test } from 'vitest'
 import { missingGuest } from '../src/index.ts'
-import { GuestResults } from '../src/guest/results.ts'
+import { GuestResults, inGuest } from '../src/guest/results.ts'
 
 const missing = await missingGuest()
 
@@ -22,7 +22,7 @@ describe.skipIf(missing !== undefined)(`results of a guest (${missing ?? 'as roo
     async (_, how, why) => {
       const results = new GuestResults(cases)
       const program = [new URL('dying-examination.ts', import.meta.url), how] as const
-      await results.follow({ program, cases, seconds: 10 })
+      await results.follow(inGuest({ program, seconds: 10 }))
       await expect(results.of('lifecycle/first')).resolves.toMatchObject({ result: { outcome: 'passed' } })
       const second = await results.of('lifecycle/second')
       expect(second).toMatchObject({

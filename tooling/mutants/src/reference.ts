@@ -82,6 +82,7 @@ const capabilities: Omit<Capabilities, 'deviceNodes' | 'ownership'> = {
   maxDepth: referenceDepth,
   timestamps: 'nanoseconds',
   names: 'bytes',
+  hardLinks: true,
   xattrs: 'all',
   quota: 'loop',
   inodeQuota: true,

@@ -22,6 +22,9 @@ export const rootIsOwn: readonly Exception[] = (['mtime', 'mode', 'owner', 'xatt
   (aspect) => ({ aspect, path: /^\/$/, reason: 'a layer does not carry its root' }),
 )
 
+/** For a driver without hard links. */
+const linksAreCopied: Exception = { aspect: 'hardlink', reason: 'a layer does not keep hard links here' }
+
 export class CaseContext {
   readonly subject: Subject
   /** The data root. */
@@ -136,7 +139,9 @@ export class CaseContext {
 
   /** Fails with one line for each difference between two trees. */
   async sameTree(expected: string, found: string, exceptions: readonly Exception[] = []): Promise<void> {
-    const options: ComparisonOptions = { exceptions, timestamps: this.driver.capabilities.timestamps }
+    const { timestamps, hardLinks } = this.driver.capabilities
+    const all = hardLinks ? exceptions : [...exceptions, linksAreCopied]
+    const options: ComparisonOptions = { exceptions: all, timestamps }
     const differences = await compareTrees(expected, found, options)
     assert.deepEqual(differences, [], `the trees differ:\n${differences.join('\n')}`)
   }

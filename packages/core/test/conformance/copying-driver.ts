@@ -18,6 +18,7 @@ const capabilities: Capabilities = {
   maxDepth: 20,
   timestamps: 'nanoseconds',
   names: 'bytes',
+  hardLinks: true,
   xattrs: 'all',
   deviceNodes: true,
   ownership: 'any',

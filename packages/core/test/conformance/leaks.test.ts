@@ -36,6 +36,7 @@ function leaking(leak: (home: string) => unknown): DriverDefinition {
           maxDepth: 1,
           timestamps: 'nanoseconds',
           names: 'bytes',
+          hardLinks: true,
           xattrs: 'none',
           deviceNodes: false,
           ownership: 'any',

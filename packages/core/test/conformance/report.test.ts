@@ -20,6 +20,7 @@ const capabilities: Capabilities = {
   maxDepth: Number.POSITIVE_INFINITY,
   timestamps: 'nanoseconds',
   names: 'bytes',
+  hardLinks: true,
   xattrs: 'all',
   deviceNodes: true,
   ownership: 'any',

@@ -16,6 +16,7 @@ export function capabilitiesOf(engine: Engine, limits: LayerQuota): Capabilities
     maxDepth: maximumBranches,
     timestamps: 'nanoseconds',
     names: 'bytes',
+    hardLinks: true,
     xattrs: 'all',
     deviceNodes: !mapped && hasCapability('CAP_MKNOD'),
     ownership: mapped ? 'mapped' : 'any',

@@ -202,6 +202,7 @@ function capabilitiesOf(home: string, { minSpace }: BtrfsOptions): Capabilities 
     maxDepth: Number.POSITIVE_INFINITY,
     timestamps: 'nanoseconds',
     names: 'bytes',
+    hardLinks: true,
     xattrs: 'all',
     deviceNodes: !mapped && hasCapability('CAP_MKNOD'),
     ownership: mapped ? 'mapped' : 'any',

@@ -52,6 +52,7 @@ export class DeviceMapperDriver implements Driver {
     maxDepth: Number.POSITIVE_INFINITY,
     timestamps: 'nanoseconds',
     names: 'bytes',
+    hardLinks: true,
     xattrs: 'all',
     deviceNodes: hasCapability('CAP_MKNOD'),
     ownership: 'any',

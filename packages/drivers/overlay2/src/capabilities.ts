@@ -12,6 +12,7 @@ export function capabilitiesOf(host: OverlayHost, limits: LayerQuota): Capabilit
     maxDepth: depthOf(host),
     timestamps: 'nanoseconds',
     names: 'bytes',
+    hardLinks: true,
     xattrs: 'all',
     deviceNodes: !mapped && hasCapability('CAP_MKNOD'),
     ownership: mapped ? 'mapped' : 'any',

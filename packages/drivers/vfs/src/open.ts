@@ -37,6 +37,7 @@ function capabilitiesOf({ reflink }: CopyHost, quota: Capabilities['quota']): Ca
     maxDepth: Number.POSITIVE_INFINITY,
     timestamps: 'nanoseconds',
     names: 'bytes',
+    hardLinks: true,
     xattrs: 'all',
     deviceNodes: !mapped && hasCapability('CAP_MKNOD'),
     ownership: mapped ? 'mapped' : 'any',

@@ -7,7 +7,8 @@ const isWindows = process.platform === 'win32'
 
 /** Each platform loads its own engine only. */
 const definition: DriverDefinition<WindowsOptions> = defineDriver({
-  name: 'windows',
+  // Docker's name of it, and of its directory.
+  name: isWindows ? 'windowsfilter' : 'windows',
   apiVersion: driverApiVersion,
   platforms: ['linux', 'win32'],
   summary: 'layers of Windows containers: by Windows’ own calls, or on Linux on an NTFS that ntfs-3g serves',

@@ -53,6 +53,7 @@ export class ZfsDriver implements Driver {
     maxDepth: Number.POSITIVE_INFINITY,
     timestamps: 'nanoseconds',
     names: 'bytes',
+    hardLinks: true,
     xattrs: 'all',
     deviceNodes: hasCapability('CAP_MKNOD'),
     ownership: 'any',

@@ -22,6 +22,8 @@ export const win32 = {
   pathNotFound: 3,
   accessDenied: 5,
   notReady: 21,
+  fileExists: 80,
+  alreadyExists: 183,
   sharingViolation: 32,
   notAllAssigned: 1300,
 } as const

@@ -95,7 +95,8 @@ export class LayerEntries implements TarHandler {
 
 function shownName(path: string, base: string): string {
   const name = base.slice(deleted.length)
-  if (name === '' || name.startsWith(deleted))
+  // `.wh..` and `.wh...` would delete the directory itself, or the one above.
+  if (name === '' || name === '.' || name === '..' || name.startsWith(deleted))
     throw invalidLayer('it says of nothing that it is deleted', path)
   return path.slice(0, path.length - base.length) + name
 }

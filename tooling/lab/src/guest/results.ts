@@ -10,6 +10,19 @@ export interface GuestExamination extends Omit<GuestRequest, 'command' | 'onOutp
   readonly cases: readonly ConformanceCase[]
 }
 
+/** Runs a program that calls `tellExaminations`, or does the same, elsewhere. */
+export type StartProgram = (
+  onOutput: (text: string) => void,
+) => Promise<{ readonly exitCode: number | null | undefined; readonly stderr: string }>
+
+export function inGuest({
+  program: [script, ...args],
+  ...request
+}: Omit<GuestExamination, 'cases'>): StartProgram {
+  return (onOutput) =>
+    runInGuest({ ...request, command: [process.execPath, script.pathname, ...args], onOutput })
+}
+
 export interface ToldResult {
   readonly result: ReportedCase
   readonly error?: string | undefined
@@ -47,19 +60,15 @@ export class GuestResults {
     return this.#heading && { ...this.#heading, cases: all.map(({ result }) => result) }
   }
 
-  /** Starts the guest. Never throws: of a guest that dies, the case that it was at has failed, and all after it. */
-  async follow({ program: [script, ...args], ...request }: GuestExamination): Promise<void> {
+  /** Starts the program. Never throws: of one that dies, the case that it was at has failed, and all after it. */
+  async follow(start: StartProgram): Promise<void> {
     let why: string
     try {
       let rest = ''
-      const { exitCode, stderr } = await runInGuest({
-        ...request,
-        command: [process.execPath, script.pathname, ...args],
-        onOutput: (text) => {
-          const lines = `${rest}${text}`.split('\n')
-          rest = lines.pop() ?? ''
-          for (const line of lines) this.#hear(line)
-        },
+      const { exitCode, stderr } = await start((text) => {
+        const lines = `${rest}${text}`.split('\n')
+        rest = lines.pop() ?? ''
+        for (const line of lines) this.#hear(line)
       })
       why = `its program ended with ${exitCode}:\n${stderr}`
     } catch (error) {

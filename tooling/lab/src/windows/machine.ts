@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { copyFile, glob, mkdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { type TemporaryDirectory, temporaryDirectory } from '@graphdriver/core/conformance'
@@ -34,15 +34,20 @@ export interface WineMachine extends AsyncDisposable {
   /** Its drive `C:` as a directory of the host. */
   readonly drive: string
   /** Runs a module of the host's by Node; what has types has them stripped. */
-  run(module: string, args?: readonly string[], env?: Readonly<Record<string, string>>): Promise<WineRun>
+  run(module: string, args?: readonly string[], options?: WineRunOptions): Promise<WineRun>
+}
+
+export interface WineRunOptions {
+  /** Hears of what it writes, within some tenths of a second. */
+  readonly onOutput?: ((text: string) => void) | undefined
+  /** Seconds after which it is ended; by default 300. */
+  readonly seconds?: number | undefined
 }
 
 /** A path of the host as Wine has it. */
 export function windowsPath(file: string): string {
   return `Z:${file.replaceAll('/', '\\')}`
 }
-
-const timeout = 300_000
 
 /** Makes one, with a registry and drives of its own. Disposing it ends all that runs in it. */
 export async function wineMachine(): Promise<WineMachine> {
@@ -56,14 +61,12 @@ export async function wineMachine(): Promise<WineMachine> {
     NODE_PATH: windowsPath(path.join(parts, 'modules')),
     LAYER_DOUBLE: 'C:\\double',
   }
-  const wine = async (
-    args: readonly string[],
-    more: Readonly<Record<string, string>> = {},
-  ): Promise<WineRun> => start(args, { ...env, ...more }, directory)
+  const wine = (args: readonly string[], options: WineRunOptions = {}): Promise<WineRun> =>
+    start(args, env, directory, options)
   const machine: WineMachine = {
     drive: path.join(prefix, 'drive_c'),
-    run: (module, args = [], more = {}) =>
-      wine([path.join(parts, 'node', 'bin', 'node.exe'), windowsPath(module), ...args], more),
+    run: (module, args = [], options = {}) =>
+      wine([path.join(parts, 'node', 'bin', 'node.exe'), windowsPath(module), ...args], options),
     async [Symbol.asyncDispose]() {
       // Its registry is written in the end: nothing may be deleted before.
       await execa('wineserver', ['--kill', '--wait'], { env, reject: false })
@@ -104,18 +107,28 @@ async function start(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
   { path: directory }: TemporaryDirectory,
+  { onOutput = () => undefined, seconds = 300 }: WineRunOptions,
 ): Promise<WineRun> {
   const file = path.join(directory, `output-${runs++}`)
-  const fd = openSync(file, 'w')
+  const fd = openSync(file, 'w+')
+  let heard = 0
+  const hear = (): void => {
+    const chunk = Buffer.alloc(fstatSync(fd).size - heard)
+    heard += readSync(fd, chunk, 0, chunk.length, heard)
+    if (chunk.length > 0) onOutput(chunk.toString())
+  }
+  const hearing = setInterval(hear, 200)
   try {
     const child = spawn('wine', args, {
       env: { ...process.env, ...env, DISPLAY: '' },
       stdio: ['ignore', fd, fd],
-      timeout,
+      timeout: seconds * 1000,
     })
     const [status]: (number | null)[] = await once(child, 'exit')
+    hear()
     return { status: status ?? null, output: await readFile(file, 'utf8') }
   } finally {
+    clearInterval(hearing)
     closeSync(fd)
   }
 }

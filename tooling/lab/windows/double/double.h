@@ -70,6 +70,8 @@ HRESULT make_directories(const wchar_t *path);
 void *read_file(const wchar_t *path, DWORD *length);
 HRESULT write_file(const wchar_t *path, const void *bytes, DWORD length);
 HRESULT copy_file(const wchar_t *from, const wchar_t *to);
+/* Of a file or a directory. */
+void copy_times(const wchar_t *from, const wchar_t *to);
 HRESULT remove_tree(const wchar_t *path);
 /* For each entry below `root`, directories before what is in them. `relative` has no leading separator. */
 typedef HRESULT (*Visitor)(const wchar_t *path, const wchar_t *relative, const WIN32_FIND_DATAW *found, void *context);

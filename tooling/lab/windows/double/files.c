@@ -58,7 +58,20 @@ HRESULT write_file(const wchar_t *path, const void *bytes, DWORD length) {
 HRESULT copy_file(const wchar_t *from, const wchar_t *to) {
   wchar_t room[LONG_PATH], other[LONG_PATH];
   SetFileAttributesW(plain(to, other), FILE_ATTRIBUTE_NORMAL);
-  return CopyFileW(plain(from, room), plain(to, other), FALSE) ? S_OK : WIN32_RESULT(GetLastError());
+  if (!CopyFileW(plain(from, room), plain(to, other), FALSE)) return WIN32_RESULT(GetLastError());
+  copy_times(from, to);
+  return S_OK;
+}
+
+void copy_times(const wchar_t *from, const wchar_t *to) {
+  wchar_t room[LONG_PATH], other[LONG_PATH];
+  FILETIME made, read, written;
+  HANDLE source = CreateFileW(plain(from, room), FILE_READ_ATTRIBUTES, 7, NULL, OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS, NULL);
+  HANDLE target = CreateFileW(plain(to, other), FILE_WRITE_ATTRIBUTES, 7, NULL, OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS, NULL);
+  if (source != INVALID_HANDLE_VALUE && target != INVALID_HANDLE_VALUE && GetFileTime(source, &made, &read, &written))
+    SetFileTime(target, &made, &read, &written);
+  if (source != INVALID_HANDLE_VALUE) CloseHandle(source);
+  if (target != INVALID_HANDLE_VALUE) CloseHandle(target);
 }
 
 HRESULT walk_tree(const wchar_t *root, Visitor visit, void *context) {

@@ -20,7 +20,7 @@ BOOL is_sandbox(const wchar_t *folder) {
   return is_there(path);
 }
 
-void volume_of(const wchar_t *folder, wchar_t *path) { memory_path(path, L"volumes", folder); }
+void volume_of(const wchar_t *folder, wchar_t *path) { join(path, folder, L".volume"); }
 
 /* [invented] */
 void guid_of(const wchar_t *name, GUID *guid) {
@@ -53,10 +53,22 @@ static HRESULT copy_visit(const wchar_t *path, const wchar_t *relative, const WI
   return found->dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY ? make_directories(to) : copy_file(path, to);
 }
 
+/* What is made in a directory moves its times, so theirs come last. */
+static HRESULT time_visit(const wchar_t *path, const wchar_t *relative, const WIN32_FIND_DATAW *found, void *context) {
+  wchar_t to[LONG_PATH];
+  if (!(found->dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY)) return S_OK;
+  join(to, ((CopyTo *)context)->target, relative);
+  copy_times(path, to);
+  return S_OK;
+}
+
 HRESULT copy_tree(const wchar_t *from, const wchar_t *to) {
   CopyTo context = {to};
   HRESULT result = make_directories(to);
-  return FAILED(result) ? result : walk_tree(from, copy_visit, &context);
+  if (SUCCEEDED(result)) result = walk_tree(from, copy_visit, &context);
+  if (SUCCEEDED(result)) result = walk_tree(from, time_visit, &context);
+  copy_times(from, to);
+  return result;
 }
 
 static HRESULT forget_visit(const wchar_t *path, const wchar_t *relative, const WIN32_FIND_DATAW *found, void *layer) {

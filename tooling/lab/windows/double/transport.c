@@ -66,13 +66,25 @@ static HRESULT import_visit(const wchar_t *path, const wchar_t *relative, const 
       result = remove_tree(kept);
     }
     if (SUCCEEDED(result)) result = write_file(visible, data, size);
+    copy_times(path, visible);
   }
-  if (SUCCEEDED(result)) result = write_file(kept, bytes, length);
+  if (SUCCEEDED(result)) result = copy_file(path, kept);
   free(bytes);
   return result;
 invalid:
   record_text(import->record, "invalid", relative);
   return WIN32_RESULT(ERROR_INVALID_DATA);
+}
+
+/* Those of a directory are those of the file beside it. */
+static HRESULT import_times(const wchar_t *path, const wchar_t *relative, const WIN32_FIND_DATAW *found, void *layer) {
+  wchar_t visible[LONG_PATH];
+  (void)found;
+  if (!ends_with(relative, companion)) return S_OK;
+  join(visible, layer, relative);
+  visible[wcslen(visible) - wcslen(companion)] = 0;
+  copy_times(path, visible);
+  return S_OK;
 }
 
 API ImportLayer(
@@ -92,13 +104,15 @@ API ImportLayer(
   }
   Import import = {layer, &record};
   if (SUCCEEDED(result)) result = walk_tree(folder, import_visit, &import);
+  if (SUCCEEDED(result)) result = walk_tree(folder, import_times, (void *)layer);
   END;
 }
 
 /* ---- export ---- */
 
 typedef struct {
-  const wchar_t *base, *target, *layer;
+  /* The layer below, where it goes, whose directories' streams are told, and where the files are. */
+  const wchar_t *base, *target, *layer, *files;
   HANDLE tombstones;
   /* Folders of a volume have no metadata but their attributes. */
   BOOL isVolume;
@@ -118,9 +132,11 @@ static HRESULT export_parents(Export *export, const wchar_t *relative) {
   wcscat(to, companion);
   swprintf(from, LONG_PATH, L"%ls\\.double\\Files\\%ls%ls", export->layer, above, companion);
   if (FAILED(result)) return result;
-  if (is_there(from)) return copy_file(from, to);
   DWORD attributes = FILE_ATTRIBUTE_DIRECTORY;
-  return write_file(to, &attributes, 4);
+  result = is_there(from) ? copy_file(from, to) : write_file(to, &attributes, 4);
+  join(from, export->files, above);
+  copy_times(from, to);
+  return result;
 }
 
 static BOOL same_content(const wchar_t *a, const wchar_t *b) {
@@ -139,7 +155,14 @@ static HRESULT volume_visit(const wchar_t *path, const wchar_t *relative, const 
   DWORD attributes = found->dwFileAttributes, length = 0;
   swprintf(below, LONG_PATH, L"%ls\\Files\\%ls", export->base, relative);
   BOOL isDirectory = (attributes & FILE_ATTRIBUTE_DIRECTORY) != 0;
-  if (isDirectory && is_directory(below)) return S_OK;
+  if (isDirectory && is_directory(below)) {
+    WIN32_FILE_ATTRIBUTE_DATA theirs;
+    if (GetFileAttributesExW(below, GetFileExInfoStandard, &theirs) &&
+        CompareFileTime(&theirs.ftLastWriteTime, &found->ftLastWriteTime) == 0)
+      return S_OK;
+    swprintf(to, LONG_PATH, L"%ls\\x", relative);
+    return export_parents(export, to);
+  }
   if (!isDirectory && is_there(below) && !is_directory(below) && GetFileAttributesW(below) == attributes && same_content(path, below))
     return S_OK;
   HRESULT result = export_parents(export, relative);
@@ -148,7 +171,9 @@ static HRESULT volume_visit(const wchar_t *path, const wchar_t *relative, const 
   if (isDirectory) {
     result = make_directories(to);
     wcscat(to, companion);
-    return FAILED(result) ? result : write_file(to, &attributes, 4);
+    if (SUCCEEDED(result)) result = write_file(to, &attributes, 4);
+    copy_times(path, to);
+    return result;
   }
   BYTE *data = read_file(path, &length), *bytes = calloc(1, (size_t)length + 24);
   memcpy(bytes, &attributes, 4);
@@ -156,6 +181,7 @@ static HRESULT volume_visit(const wchar_t *path, const wchar_t *relative, const 
   memcpy(bytes + 12, &length, 4);
   if (data != NULL) memcpy(bytes + 24, data, length);
   result = write_file(to, bytes, length + 24);
+  copy_times(path, to);
   free(bytes);
   free(data);
   return result;
@@ -209,7 +235,7 @@ static HRESULT export_hives(Export *export, const wchar_t *layer) {
 API ExportLayer(
     const DriverInfo *info, const wchar_t *layer, const wchar_t *folder, const Descriptor *chain, UINT32 count) {
   static const char head[] = "\xef\xbb\xbfVersion 1.0\n";
-  wchar_t path[LONG_PATH], volume[LONG_PATH];
+  wchar_t path[LONG_PATH], volume[LONG_PATH], own[LONG_PATH];
   DWORD written;
   BEGIN("ExportLayer");
   WITH_INFO;
@@ -222,14 +248,15 @@ API ExportLayer(
   if (SUCCEEDED(result)) result = reconcile(chain[0].path);
   if (SUCCEEDED(result) && !is_sandbox(layer)) result = reconcile(layer);
   if (SUCCEEDED(result)) {
-    Export export = {chain[0].path, folder, layer, INVALID_HANDLE_VALUE, is_sandbox(layer)};
+    volume_of(layer, volume);
+    join(own, layer, L"Files");
+    Export export = {chain[0].path, folder, layer, is_sandbox(layer) ? volume : own, INVALID_HANDLE_VALUE, is_sandbox(layer)};
     join(path, folder, L"Files");
     result = make_directories(path);
     if (SUCCEEDED(result)) result = export_hives(&export, layer);
     join(path, folder, L"tombstones.txt");
     export.tombstones = CreateFileW(path, GENERIC_WRITE, 0, NULL, CREATE_ALWAYS, 0, NULL);
     WriteFile(export.tombstones, head, sizeof head - 1, &written, NULL);
-    volume_of(layer, volume);
     if (export.isVolume) {
       export.layer = chain[0].path;
       if (SUCCEEDED(result)) result = walk_tree(volume, volume_visit, &export);

@@ -6,13 +6,14 @@ import { patched } from '../tar/patched-header.ts'
 import { entryBlocks, inChunks, type RawEntry } from '../tar/raw-tar.ts'
 import { dress, listing } from '../tree/listing.ts'
 import { appliedLayer, endMarker, makes, makesOf } from './applied-layer.ts'
-import { anyOwner } from './needs.ts'
+import { anyOwner, unixModes } from './needs.ts'
 
 export const formats: readonly CaseBody[] = [
   {
     name: 'pax-global-header',
     title: 'a PAX global header makes no file and no directory, and changes no entry',
     seen: 'moby: global headers create nothing',
+    needs: unixModes,
     async run(context) {
       const entries: readonly RawEntry[] = [
         { name: 'nothing/pax_global_header', type: 'g', pax: { comment: 'of git archive', uid: '77' } },

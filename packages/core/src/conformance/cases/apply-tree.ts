@@ -19,7 +19,7 @@ import { inChunks, rawTar, type RawEntry } from '../tar/raw-tar.ts'
 import { dress, listing } from '../tree/listing.ts'
 import { readXattrs } from '../tree/xattr.ts'
 import { appliedLayer, makesOf, namesEntry, treeWithContent, upon } from './applied-layer.ts'
-import { anyNames, anyOwner, deviceNodes, unicodeNames } from './needs.ts'
+import { anyNames, anyOwner, deviceNodes, hardLinks, unicodeNames, unixModes, unixNames } from './needs.ts'
 
 export const trees: readonly CaseBody[] = [
   {
@@ -106,6 +106,7 @@ export const trees: readonly CaseBody[] = [
   {
     name: 'umask',
     title: 'the umask of the process does not narrow what a tar says',
+    needs: unixModes,
     async run(context) {
       const before = process.umask(0o077)
       try {
@@ -362,6 +363,7 @@ export const trees: readonly CaseBody[] = [
     name: 'hard-links',
     title: 'hard links within a tar are names of one file',
     seen: 'moby hardlinks survive',
+    needs: hardLinks,
     async run(context) {
       const entries: readonly RawEntry[] = [
         { name: 'd/' },
@@ -436,6 +438,7 @@ export const trees: readonly CaseBody[] = [
   {
     name: 'replaced-name-of-a-linked-file',
     title: 'a file that replaces one name of a linked file leaves the other name its content',
+    needs: hardLinks,
     async run(context) {
       const lower = await context.layer('lower', undefined, [file('a', 'old'), link('b', 'a')])
       const upper = await appliedLayer(context, 'upper', lower, { name: 'a', data: 'new' })
@@ -513,6 +516,7 @@ export const trees: readonly CaseBody[] = [
     name: 'ordinary-names-with-dots',
     title: 'names that only begin with two dots are ordinary names',
     seen: 'moby: a file named ..gitme',
+    needs: unixNames,
     async run(context) {
       const entries = [{ name: '..gitme' }, { name: '.../f' }, { name: 'd/..x' }, { name: 'd/x..' }]
       await makesOf(context, entries, ['.../', '.../f ""', '..gitme ""', 'd/', 'd/..x ""', 'd/x.. ""'])

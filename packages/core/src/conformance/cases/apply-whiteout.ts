@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import type { LayerId } from '../../id.ts'
 import type { CaseBody } from '../case.ts'
+import { unixNames } from './needs.ts'
 import { directory, file, symlink } from '../recipe/step.ts'
 import { inChunks, rawTar, type RawEntry } from '../tar/raw-tar.ts'
 import { listing } from '../tree/listing.ts'
@@ -111,6 +112,7 @@ export const whiteouts: readonly CaseBody[] = [
   {
     name: 'whiteout-names-like-it',
     title: 'names that only hold .wh. somewhere inside are ordinary names',
+    needs: unixNames,
     async run(context) {
       await makesOf(
         context,

@@ -6,13 +6,15 @@ import { type CaseBody, casesOf, type ConformanceCase } from '../case.ts'
 import { type CaseContext, rootIsOwn } from '../context.ts'
 import { mountsBelow } from '../host/mount-table.ts'
 import {
-  anyNames,
   allXattrs,
+  anyNames,
   anyOwner,
   attrCommands,
-  securityXattrs,
   fineDifferences,
+  hardLinks,
   netRawCapability,
+  securityXattrs,
+  unixNames,
 } from './needs.ts'
 import { manyFiles, rewrittenFiles } from '../recipe/many-files.ts'
 import { mixedBase, mixedChange } from '../recipe/mixed.ts'
@@ -225,6 +227,7 @@ const replays: readonly Replay[] = [
   {
     name: 'names',
     title: 'names with spaces, quotes, control characters, other scripts and 255 bytes come through a diff',
+    needs: unixNames,
     recipes: [
       [
         directory('with space '),
@@ -754,6 +757,7 @@ export const diff: readonly ConformanceCase[] = casesOf(
   {
     name: 'hard-links',
     title: 'of a file with several names the first in the tar is a file, and the others are links to it',
+    needs: hardLinks,
     async run(context) {
       const layer = await context.layer('layer', undefined, [
         directory('a'),

@@ -1,11 +1,12 @@
 /** Layers come, are what they were made to be, and go. */
 import assert from 'node:assert/strict'
 import { chmodSync, lchownSync, lstatSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
 import { casesOf, type ConformanceCase } from '../case.ts'
 import { idsOf } from '../listing.ts'
 import { append, attributes, directory, file, remove } from '../recipe/step.ts'
 import type { LayerId } from '../../id.ts'
-import { anyOwner } from './needs.ts'
+import { anyOwner, unixModes, unixNames } from './needs.ts'
 
 /** Runs something under a umask that would take everything from others. */
 async function underUmask<T>(action: () => Promise<T>): Promise<T> {
@@ -22,6 +23,7 @@ export const lifecycle: readonly ConformanceCase[] = casesOf(
   {
     name: 'empty-layer',
     title: 'a new layer is an empty directory that belongs to root and has mode 0755',
+    needs: unixModes,
     seen: 'moby graphtest CreateEmpty',
     async run({ driver, id, within }) {
       await driver.create(id('empty'))
@@ -37,6 +39,7 @@ export const lifecycle: readonly ConformanceCase[] = casesOf(
   {
     name: 'umask',
     title: 'the umask of the process does not narrow the mode of a new layer',
+    needs: unixModes,
     seen: 'containerd RootPermission',
     async run({ driver, id, within }) {
       await underUmask(async () => {
@@ -291,6 +294,7 @@ export const lifecycle: readonly ConformanceCase[] = casesOf(
   {
     name: 'similar-ids',
     title: 'ids that begin alike or differ in case only are different layers',
+    needs: unixNames,
     async run(context) {
       for (const name of ['a', 'A', 'aa', 'a.', 'a-', 'a-init'])
         await context.layer(name, undefined, [file(name)])
@@ -336,7 +340,7 @@ export const lifecycle: readonly ConformanceCase[] = casesOf(
     async run(context) {
       const { driver, subject, root } = context
       assert.equal(driver.name, subject.definition.name)
-      assert.equal(driver.home, `${root}/${subject.definition.name}`)
+      assert.equal(driver.home, path.join(root, subject.definition.name))
       await context.layer('layer', undefined, [file('f')])
       assert.deepEqual(readdirSync(root), [subject.definition.name])
     },

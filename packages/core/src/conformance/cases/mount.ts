@@ -45,7 +45,7 @@ import {
   rename,
   symlink,
 } from '../recipe/step.ts'
-import { anyOwner, nanosecondTimes } from './needs.ts'
+import { anyOwner, nanosecondTimes, unixFiles, unixModes } from './needs.ts'
 
 /** A layer that has all of this from its parent, and nothing of its own. */
 async function childOf(context: CaseContext, ...recipe: Recipe): Promise<LayerId> {
@@ -410,6 +410,7 @@ export const mount: readonly ConformanceCase[] = casesOf(
   {
     name: 'open-file-deleted',
     title: 'a file that was deleted stays readable and writable for whoever has it open',
+    needs: unixFiles,
     async run(context) {
       const child = await childOf(context, file('lower', 'Some data'))
       await context.within(child, (root) => {
@@ -428,6 +429,7 @@ export const mount: readonly ConformanceCase[] = casesOf(
   {
     name: 'open-file-replaced',
     title: 'an open file of a lower layer keeps its content when another takes its name',
+    needs: unixFiles,
     async run(context) {
       const child = await childOf(context, file('deleted', 'old'), file('renamed-over', 'old'))
       await context.within(child, (root) => {
@@ -447,6 +449,7 @@ export const mount: readonly ConformanceCase[] = casesOf(
   {
     name: 'unix-socket',
     title: 'a socket can be bound in a mount and connected to by its path',
+    needs: unixFiles,
     seen: 'a check that containerd names and does not have: unix sockets',
     async run(context) {
       const child = await childOf(context, directory('run'))
@@ -489,6 +492,7 @@ export const mount: readonly ConformanceCase[] = casesOf(
   {
     name: 'script-runs',
     title: 'a script of a lower layer can be executed in the mount',
+    needs: unixFiles,
     async run(context) {
       const child = await childOf(context, file('script', '#!/bin/sh\necho it runs\n', { mode: 0o755 }))
       assert.equal(await context.within(child, (root) => command(`${root}/script`, [])), 'it runs\n')
@@ -731,6 +735,7 @@ export const mount: readonly ConformanceCase[] = casesOf(
   {
     name: 'synced',
     title: 'files and directories of a mount can be synced, and what was written is there',
+    needs: unixFiles,
     async run(context) {
       const child = await childOf(context, directory('d'), file('d/lower', 'lower'))
       await context.within(child, (root) => {
@@ -807,6 +812,7 @@ export const mount: readonly ConformanceCase[] = casesOf(
   {
     name: 'umask-of-writer',
     title: 'the mode of what is made in a mount is what its maker asks for, less the maker’s umask',
+    needs: unixModes,
     async run(context) {
       const child = await childOf(context, directory('lower'))
       const modes = { '000': [0o666, 0o777], '027': [0o640, 0o750], '077': [0o600, 0o700] } as const

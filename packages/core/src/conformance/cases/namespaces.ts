@@ -27,7 +27,7 @@ import { CannotRun } from '../lab.ts'
 import { device, directory, file, type Recipe, remove, symlink } from '../recipe/step.ts'
 import { inChunks, rawTar } from '../tar/raw-tar.ts'
 import { readTree } from '../tree/tree.ts'
-import { anyOwner, deviceNodes } from './needs.ts'
+import { anyOwner, deviceNodes, unixModes } from './needs.ts'
 
 const otherNamespace: readonly Requirement[] = [{ root: true }, { command: 'unshare', package: 'util-linux' }]
 
@@ -299,6 +299,7 @@ export const namespaces: readonly ConformanceCase[] = casesOf(
     name: 'home-closed',
     title: 'nobody but root may list or write the driver’s home',
     seen: 'CVE-2021-41091',
+    needs: unixModes,
     async run(context) {
       await context.layer('child', await context.layer('base'))
       const open = statSync(context.driver.home).mode & 0o066

@@ -20,11 +20,25 @@ export const securityXattrs: Needs = ({ xattrs }) =>
 export const nanosecondTimes: Needs = ({ timestamps }) =>
   timestamps === 'nanoseconds' ? undefined : 'layers do not keep times to the nanosecond here'
 
+export const unixModes: Needs = ({ ownership }) =>
+  ownership === 'none' ? 'files have no modes of Unix here' : undefined
+
+/** Names that Windows would not take, or take for each other. */
+export const unixNames: Needs = ({ names }) =>
+  names === 'windows' ? 'names are those of Windows here' : undefined
+
+/** What an open file, a socket and a program are to Unix. */
+export const unixFiles: Needs = ({ ownership }) =>
+  ownership === 'none' ? 'files are those of Windows here' : undefined
+
+export const hardLinks: Needs = (capabilities) =>
+  capabilities.hardLinks ? undefined : 'layers do not keep hard links here'
+
 export const anyNames: Needs = ({ names }) =>
   names === 'bytes' ? undefined : 'names are Unicode without colons here'
 
 export const unicodeNames: Needs = ({ names }) =>
-  names === 'unicode' ? undefined : 'names may be any bytes here'
+  names === 'unicode' ? undefined : 'names may be other ones here'
 
 /** A driver that compares times sees only as much as they say. */
 export const fineDifferences: Needs = ({ timestamps, diff }) =>

@@ -11,6 +11,7 @@ import { append, attributes, directory, fifo, file, link, type Recipe, remove } 
 import { inChunks, rawTar } from '../tar/raw-tar.ts'
 import { expectedSize } from '../tree/expected-changes.ts'
 import { readTree, type Tree } from '../tree/tree.ts'
+import { hardLinks, unixModes } from './needs.ts'
 
 /** Sizes that no sum of the others makes. */
 const base: Recipe = [
@@ -123,6 +124,7 @@ export const sizes: readonly ConformanceCase[] = casesOf(
   {
     name: 'mode-changed',
     title: 'a file of which only the mode was changed counts as a whole, for the layer has it',
+    needs: unixModes,
     async run(context) {
       assert.equal(await sizeAbove(context, [attributes('d/changed', { mode: 0o600 })]), 2000)
     },
@@ -160,6 +162,7 @@ export const sizes: readonly ConformanceCase[] = casesOf(
     name: 'hard-links-once',
     title: 'a file counts once, however many names it has',
     seen: 'moby pkg/archive TestChangesSizeWithHardlinks',
+    needs: hardLinks,
     async run(context) {
       const names = Array.from({ length: 100 }, (_, index) => `${index}`)
       const recipe = names.flatMap((name) => [file(name, '4444'), link(`d/${name}`, name)])
@@ -170,6 +173,7 @@ export const sizes: readonly ConformanceCase[] = casesOf(
   {
     name: 'hundred-names',
     title: 'a file of a hundred names counts once',
+    needs: hardLinks,
     async run(context) {
       const names = Array.from({ length: 99 }, (_, index) => link(`d/${index}`, 'first'))
       assert.equal(await sizeAbove(context, [file('first', '4444'), ...names]), 4)
@@ -283,6 +287,7 @@ export const sizes: readonly ConformanceCase[] = casesOf(
   {
     name: 'applied-and-looked-at',
     title: 'the size that applying gives is the one that the layer has afterwards',
+    needs: hardLinks,
     async run(context) {
       const { driver } = context
       const recipe = [

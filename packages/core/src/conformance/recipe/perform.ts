@@ -18,6 +18,7 @@ import {
 import { createServer } from 'node:net'
 import path from 'node:path'
 import { command } from '../host/command.ts'
+import { CannotRun } from '../lab.ts'
 import { type Attributes, contentBytes, type Recipe, type Step } from './step.ts'
 
 /**
@@ -28,6 +29,23 @@ export async function perform(root: string, recipe: Recipe, layer = 0): Promise<
   const performance = new Performance(root, layer)
   for (const step of recipe) await performance.step(step)
   performance.settle()
+}
+
+/** Wine says that it has made one, and has not. */
+function makeSymlink(to: string, target: string): void {
+  try {
+    symlinkSync(to, target)
+  } catch (error) {
+    if (process.platform !== 'win32') throw error
+  }
+  if (process.platform === 'win32' && lstatSync(target, { throwIfNoEntry: false }) === undefined)
+    throw new CannotRun('symbolic links cannot be made here')
+}
+
+/** @throws CannotRun where there is no such program */
+async function program(name: string, args: readonly string[]): Promise<void> {
+  if (process.platform === 'win32') throw new CannotRun(`there is no ${name} here`)
+  await command(name, args)
 }
 
 /** FNV-1a, to spread times. */
@@ -71,7 +89,7 @@ class Performance {
         this.#dress(step.path, step.with ?? {}, 0o755)
         return this.#touch(step.path, true)
       case 'symlink':
-        symlinkSync(step.target, target)
+        makeSymlink(step.target, target)
         this.#dress(step.path, step.with ?? {})
         return this.#touch(step.path, true)
       case 'link':
@@ -90,7 +108,7 @@ class Performance {
         this.#dress(step.path, step.with)
         return
       case 'xattr':
-        await command('setfattr', [
+        await program('setfattr', [
           '--no-dereference',
           `--name=${step.name}`,
           `--value=${step.value}`,
@@ -98,11 +116,11 @@ class Performance {
         ])
         return
       case 'device':
-        await command('mknod', [target, step.kind, String(step.major), String(step.minor)])
+        await program('mknod', [target, step.kind, String(step.major), String(step.minor)])
         this.#dress(step.path, step.with ?? {}, 0o600)
         return this.#touch(step.path, true)
       case 'fifo':
-        await command('mkfifo', [target])
+        await program('mkfifo', [target])
         this.#dress(step.path, step.with ?? {}, 0o600)
         return this.#touch(step.path, true)
       case 'socket':
@@ -144,7 +162,7 @@ class Performance {
   async #rename(from: string, to: string): Promise<void> {
     const [source, target] = [this.#at(from), this.#at(to)]
     if (lstatSync(source).isDirectory()) {
-      await command('cp', ['--archive', '--no-target-directory', source, target])
+      await program('cp', ['--archive', '--no-target-directory', source, target])
       rmSync(source, { recursive: true })
       this.#forget(from)
       this.#touchAll(to)
@@ -203,6 +221,7 @@ class Performance {
  * holds 107 bytes (unix(7)), and under another name, because closing the server removes the one it knows.
  */
 async function bindSocket(target: string): Promise<void> {
+  if (process.platform === 'win32') throw new CannotRun('there are no sockets among files here')
   const directory = openSync(path.dirname(target), 'r')
   const server = createServer()
   try {

@@ -4,9 +4,9 @@
  *
  * @see https://github.com/microsoft/hcsshim/blob/v0.8.25/internal/wclayer/legacy.go
  */
-import { existsSync, linkSync, lstatSync, mkdirSync, rmSync } from 'node:fs'
+import { existsSync, linkSync, lstatSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { BackupFile } from '@graphdriver/sys/windows'
+import { BackupFile, longPath } from '@graphdriver/sys/windows'
 import {
   alternateHeader,
   fileAttribute,
@@ -34,6 +34,8 @@ export class ChildWriter implements LayerHandler, Disposable {
   readonly #names = new Set<string>()
   readonly #deleted: string[] = []
   readonly #links: Link[] = []
+  /** What is deleted and linked in a directory moves its times, so they are set again in the end. */
+  readonly #directories: WindowsFile[] = []
   /** Directories that are reparse points: nothing may be made in them meanwhile. */
   readonly #late: string[] = []
   #current: PlainFile | BackupFile | undefined
@@ -57,8 +59,12 @@ export class ChildWriter implements LayerHandler, Disposable {
   file(file: WindowsFile): void {
     const target = this.#in(this.#folder, file.name)
     const isDirectory = (file.attributes & fileAttribute.directory) !== 0
-    if (isDirectory && file.reparsePoint === undefined) mkdirSync(target, { recursive: true })
-    else if (isDirectory) this.#late.push(target)
+    this.#makeAbove(file.name)
+    this.#replace(target, isDirectory)
+    if (isDirectory && file.reparsePoint === undefined) {
+      mkdirSync(longPath(target), { recursive: true })
+      if (isBelowFiles(file.name)) this.#directories.push(file)
+    } else if (isDirectory) this.#late.push(target)
     const written = isDirectory ? `${target}${companion}` : target
     this.#names.add(file.name.toLowerCase())
     if (/^hives\//i.test(file.name)) {
@@ -69,9 +75,7 @@ export class ChildWriter implements LayerHandler, Disposable {
       return
     }
     this.#current = new PlainFile(written, basicInfoOf(file, 0))
-    const attributes = Buffer.alloc(4)
-    attributes.writeUInt32LE(file.attributes >>> 0)
-    this.#write(attributes)
+    this.#write(leading(file.attributes))
     this.#write(leadingStreams(file))
   }
 
@@ -111,17 +115,51 @@ export class ChildWriter implements LayerHandler, Disposable {
 
   /** Before Windows imports the folder. */
   settle(): void {
-    for (const directory of this.#late) mkdirSync(directory, { recursive: true })
+    for (const directory of this.#late) mkdirSync(longPath(directory), { recursive: true })
   }
 
   /** After the import: what is deleted, and further names of files. */
   finish(): void {
-    for (const name of this.#deleted) rmSync(this.#in(this.#layer, name), { recursive: true, force: true })
+    for (const name of this.#deleted) this.#delete(name)
     for (const { name, target, targetRoot } of this.#links) {
-      const at = this.#in(this.#layer, name)
-      if (lstatSync(at, { throwIfNoEntry: false }) !== undefined) rmSync(at, { recursive: true, force: true })
-      linkSync(this.#in(targetRoot, target), at)
+      const at = longPath(this.#in(this.#layer, name))
+      rmSync(at, { recursive: true, force: true })
+      mkdirSync(path.dirname(at), { recursive: true })
+      linkSync(longPath(this.#in(targetRoot, target)), at)
     }
+    for (const directory of this.#directories.toReversed()) {
+      using opened = BackupFile.openToWrite(this.#in(this.#layer, directory.name), 'openExisting')
+      opened.setBasicInfo(basicInfoOf(directory, 0))
+    }
+  }
+
+  /** Deletes what the layers below have, and leaves what this one has of the name. */
+  #delete(name: string): void {
+    const at = longPath(this.#in(this.#layer, name))
+    const found = lstatSync(at, { throwIfNoEntry: false })
+    if (found === undefined) return
+    const isOurs = this.#names.has(name.toLowerCase())
+    if (!isOurs) rmSync(at, { recursive: true, force: true })
+    else if (found.isDirectory()) for (const child of readdirSync(at)) this.#delete(`${name}/${child}`)
+  }
+
+  /** Directories that the tar leaves out; Windows takes none without its streams. */
+  #makeAbove(name: string): void {
+    const above = path.posix.dirname(name)
+    if (above === '.' || this.#names.has(above.toLowerCase())) return
+    this.#makeAbove(above)
+    this.#names.add(above.toLowerCase())
+    const target = this.#in(this.#folder, above)
+    mkdirSync(longPath(target), { recursive: true })
+    writeFileSync(longPath(`${target}${companion}`), leading(fileAttribute.directory))
+  }
+
+  /** The last of an entry's name in a tar is the one. */
+  #replace(target: string, isDirectory: boolean): void {
+    const found = lstatSync(longPath(target), { throwIfNoEntry: false })
+    if (found === undefined) return
+    if (!isDirectory || !found.isDirectory()) rmSync(longPath(target), { recursive: true, force: true })
+    rmSync(longPath(`${target}${companion}`), { force: true })
   }
 
   #write(bytes: Uint8Array): void {
@@ -131,6 +169,13 @@ export class ChildWriter implements LayerHandler, Disposable {
   #in(root: string, name: string): string {
     return path.join(root, ...name.split('/'))
   }
+}
+
+/** What is before the streams of a file. */
+function leading(attributes: number): Buffer {
+  const bytes = Buffer.alloc(4)
+  bytes.writeUInt32LE(attributes >>> 0)
+  return bytes
 }
 
 function isBelowFiles(name: string): boolean {

@@ -4,6 +4,7 @@ import {
   asLayerId,
   type CallOptions,
   type Capabilities,
+  checkQuota,
   type Change,
   type CreateOptions,
   type Driver,
@@ -13,14 +14,15 @@ import {
   layerMount,
   type Mount,
   parseQuota,
+  type Quota,
   rejectUnknownOptions,
   type StatusRow,
   type TarStream,
 } from '@graphdriver/core'
-import { enableBackupPrivileges, type WindowsLayers } from '@graphdriver/sys/windows'
+import { enableBackupPrivileges, isWindowsError, type WindowsLayers, win32 } from '@graphdriver/sys/windows'
 import { entriesOfBase, entriesOfExport, type Exported, ExportFolder, tarOf } from './export.ts'
 import { importLayer } from './import.ts'
-import { findLayer, isRemoving, isSandbox, layerFolder, readChain, writeChain } from './layout.ts'
+import { findLayer, isLayer, isRemoving, isSandbox, layerFolder, readChain, writeChain } from './layout.ts'
 import { Mounts } from './mounts.ts'
 import { removeLayer } from './removal.ts'
 
@@ -30,10 +32,11 @@ const capabilities: Capabilities = {
   copyUp: 'file',
   maxDepth: Number.POSITIVE_INFINITY,
   timestamps: 'hundreds-of-nanoseconds',
-  names: 'unicode',
+  names: 'windows',
+  hardLinks: false,
   xattrs: 'none',
   deviceNodes: false,
-  ownership: 'mapped',
+  ownership: 'none',
   quota: 'device',
   inodeQuota: false,
   mountLabel: false,
@@ -58,7 +61,8 @@ export class HcsDriver implements Driver {
     rejectUnknownOptions(`windows: layer ${id}`, storageOptions ?? {}, [])
     signal?.throwIfAborted()
     const [folder, chain] = await this.#prepareCreation(id, parent)
-    await this.#layers.create(folder, parent === undefined ? '' : path.basename(this.#folder(parent)))
+    const name = parent === undefined ? '' : path.basename(this.#folder(parent))
+    await unlessTaken(id, () => this.#layers.create(folder, name))
     await this.#record(folder, chain)
   }
 
@@ -72,7 +76,7 @@ export class HcsDriver implements Driver {
         `layer ${id}: Windows makes layers for containers only on a layer with Files`,
         { id: parent ?? id },
       )
-    await this.#layers.createSandbox(folder, chain)
+    await unlessTaken(id, () => this.#layers.createSandbox(folder, chain))
     try {
       if (size !== undefined) await this.#layers.expandSandbox(folder, size)
     } catch (error) {
@@ -91,7 +95,9 @@ export class HcsDriver implements Driver {
   async get(id: LayerId, { signal }: CallOptions = {}): Promise<Mount> {
     signal?.throwIfAborted()
     const folder = findLayer(this.home, id)
-    const shown = await this.#mounts.get(id, folder)
+    const shown = await this.#mounts.get(id, folder).catch((error: unknown) => {
+      throw isWindowsError(error, win32.fileNotFound, win32.pathNotFound) ? notFound(id, error) : error
+    })
     return layerMount(id, shown, !isSandbox(folder), (mounted) => this.put(mounted))
   }
 
@@ -100,14 +106,14 @@ export class HcsDriver implements Driver {
   }
 
   async exists(id: LayerId): Promise<boolean> {
-    return this.#layers.exists(this.#folder(id))
+    return isLayer(this.#folder(id))
   }
 
   async *layers({ signal }: CallOptions = {}): AsyncGenerator<LayerId> {
     for (const entry of readdirSync(this.home, { withFileTypes: true })) {
       signal?.throwIfAborted()
       const id = entry.isDirectory() && !isRemoving(entry.name) ? asLayerId(entry.name) : undefined
-      if (id !== undefined) yield id
+      if (id !== undefined && isLayer(path.join(this.home, id))) yield id
     }
   }
 
@@ -120,6 +126,19 @@ export class HcsDriver implements Driver {
     return { dir: findLayer(this.home, id) }
   }
 
+  /** Makes the disk of a container's layer larger. @throws GD_INVALID_OPTION */
+  async setQuota(id: LayerId, quota: Quota): Promise<void> {
+    checkQuota(`windows: layer ${id}`, quota)
+    const folder = findLayer(this.home, id)
+    if (quota.inodes !== undefined || !isSandbox(folder)) {
+      const option = quota.inodes === undefined ? 'size' : 'inodes'
+      throw new GraphDriverError('GD_INVALID_OPTION', `windows: layer ${id} has no limit of ${option}`, {
+        option,
+      })
+    }
+    if (quota.size !== undefined) await this.#layers.expandSandbox(folder, quota.size)
+  }
+
   /** Windows tells of a layer only what it has beyond the next one. @throws GD_ARCHIVE_UNSUPPORTED for another parent */
   async *diff(
     id: LayerId,
@@ -129,7 +148,7 @@ export class HcsDriver implements Driver {
     signal?.throwIfAborted()
     const folder = this.#comparable(id, parent)
     if (readChain(folder).length === 0) {
-      yield* tarOf(entriesOfBase(folder), undefined)
+      yield* tarOf(watched(entriesOfBase(folder), signal), undefined)
       return
     }
     using exported = new ExportFolder()
@@ -217,8 +236,7 @@ export class HcsDriver implements Driver {
     parent: LayerId | undefined,
   ): Promise<readonly [folder: string, chain: readonly string[]]> {
     const folder = path.join(this.home, id)
-    if (existsSync(folder))
-      throw new GraphDriverError('GD_LAYER_EXISTS', `windows already holds a layer ${id}`, { id })
+    if (existsSync(folder)) throw taken(id)
     return [folder, parent === undefined ? [] : await this.#chainOn(parent)]
   }
 
@@ -257,6 +275,23 @@ function* watched(entries: Iterable<Exported>, signal: AbortSignal | undefined):
     signal?.throwIfAborted()
     yield entry
   }
+}
+
+/** Another process may have made it meanwhile. @throws GD_LAYER_EXISTS */
+async function unlessTaken(id: LayerId, make: () => Promise<void>): Promise<void> {
+  try {
+    await make()
+  } catch (error) {
+    throw isWindowsError(error, win32.fileExists, win32.alreadyExists) ? taken(id, error) : error
+  }
+}
+
+function taken(id: LayerId, cause?: unknown): Error {
+  return new GraphDriverError('GD_LAYER_EXISTS', `windows already holds a layer ${id}`, { id }, { cause })
+}
+
+function notFound(id: LayerId, cause: unknown): Error {
+  return new GraphDriverError('GD_LAYER_NOT_FOUND', `windows holds no layer ${id}`, { id }, { cause })
 }
 
 /** Of the layer's disk. */

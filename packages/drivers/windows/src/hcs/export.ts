@@ -68,10 +68,14 @@ export function* entriesOfExport(folder: string): Generator<Exported> {
       }
       if (isDirectory) yield* listed(full)
     }
-    for (const name of deleted.get(relative.toLowerCase()) ?? [])
-      yield { name: `${relative}/${name}`, source: undefined }
+    const names = deleted.get(relative.toLowerCase()) ?? []
+    deleted.delete(relative.toLowerCase())
+    for (const name of names) yield { name: `${relative}/${name}`, source: undefined }
   }
   yield* listed('')
+  // In directories of which nothing else is told.
+  for (const [directory, names] of deleted)
+    for (const name of names) yield { name: `${directory}/${name}`, source: undefined }
 }
 
 /** What is in a base layer, from the layer's own folder. */
@@ -95,7 +99,7 @@ function namesIn(directory: string): readonly string[] {
 const head = '\ufeffVersion 1.0'
 
 /** Names that are deleted, by the directory that they were in, in lower case. */
-function readTombstones(folder: string): ReadonlyMap<string, readonly string[]> {
+function readTombstones(folder: string): Map<string, readonly string[]> {
   const file = path.join(folder, 'tombstones.txt')
   const [first, ...lines] = readFileSync(file, 'utf8').split(/\r?\n/)
   if (first !== head)
@@ -107,7 +111,7 @@ function readTombstones(folder: string): ReadonlyMap<string, readonly string[]> 
         path: file,
       },
     )
-  const deleted = new Map<string, string[]>()
+  const deleted = new Map<string, readonly string[]>()
   for (const line of lines.filter((text) => text !== '')) {
     const parts = ['Files', ...line.replace(/^\\/, '').split('\\')]
     const name = parts.pop() ?? ''

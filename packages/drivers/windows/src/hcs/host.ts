@@ -1,4 +1,5 @@
 /** Whether this Windows has what layers need, at a place. */
+import { lstatSync } from 'node:fs'
 import path from 'node:path'
 import {
   enableBackupPrivileges,
@@ -13,13 +14,15 @@ export interface HostFacts {
   readonly hasLayers: boolean
   /** As it calls itself; undefined where that could not be told. */
   readonly filesystem: string | undefined
+  /** What is in the way of the home, and is no directory. */
+  readonly obstacle?: string | undefined
   /** The process may read and write files whatever their lists of access say. */
   readonly isPrivileged: boolean
 }
 
 export interface HostRefusal {
   readonly supported: false
-  readonly code: 'no-containers' | 'refs' | 'not-privileged'
+  readonly code: 'no-containers' | 'refs' | 'not-privileged' | 'not-writable'
   readonly reason: string
   readonly hint: string
 }
@@ -28,8 +31,16 @@ export function factsAt(home: string): HostFacts {
   return {
     hasLayers: hasWindowsLayers(),
     filesystem: orUndefined(() => volumeFilesystem(path.parse(path.resolve(home)).root)),
+    obstacle: obstacleAbove(home),
     isPrivileged: orUndefined(() => (enableBackupPrivileges(), true)) ?? false,
   }
+}
+
+function obstacleAbove(home: string): string | undefined {
+  const found = lstatSync(home, { throwIfNoEntry: false })
+  if (found !== undefined) return found.isDirectory() ? undefined : home
+  const above = path.dirname(home)
+  return above === home ? undefined : obstacleAbove(above)
 }
 
 function orUndefined<T>(look: () => T): T | undefined {
@@ -44,7 +55,7 @@ function orUndefined<T>(look: () => T): T | undefined {
 /** Why it cannot be, if it cannot. */
 export function refusalOf(
   home: string,
-  { hasLayers, filesystem, isPrivileged }: HostFacts,
+  { hasLayers, filesystem, obstacle, isPrivileged }: HostFacts,
 ): HostRefusal | undefined {
   if (!hasLayers)
     return {
@@ -52,6 +63,13 @@ export function refusalOf(
       code: 'no-containers',
       reason: 'this Windows has no vmcompute.dll: its feature Containers is off',
       hint: 'Enable-WindowsOptionalFeature -Online -FeatureName Containers (Windows Server: Install-WindowsFeature Containers), then restart',
+    }
+  if (obstacle !== undefined)
+    return {
+      supported: false,
+      code: 'not-writable',
+      reason: `${obstacle} is no directory`,
+      hint: 'choose another data root',
     }
   if (filesystem?.toLowerCase() === 'refs')
     return {

@@ -30,8 +30,7 @@ export async function importLayer(
   try {
     using writer = new ImportWriter(layer, folder, chain)
     const reader = new LayerTarReader(writer)
-    for await (const chunk of tar) {
-      signal?.throwIfAborted()
+    for await (const chunk of untilAborted(tar, signal)) {
       reader.push(chunk)
     }
     reader.finish()
@@ -40,6 +39,31 @@ export async function importLayer(
     return writer.contentBytes
   } finally {
     if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** A source may be silent for ever. @throws the signal's reason */
+async function* untilAborted(tar: TarStream, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
+  if (signal === undefined) {
+    yield* tar
+    return
+  }
+  signal.throwIfAborted()
+  const { promise, reject } = Promise.withResolvers<never>()
+  promise.catch(() => undefined)
+  const stop = (): void => reject(signal.reason as Error)
+  signal.addEventListener('abort', stop, { once: true })
+  const source = tar[Symbol.asyncIterator]()
+  try {
+    for (;;) {
+      const next = await Promise.race([source.next(), promise])
+      if (next.done === true) return
+      yield next.value
+    }
+  } finally {
+    signal.removeEventListener('abort', stop)
+    // It may never answer.
+    source.return?.()?.catch(() => undefined)
   }
 }
 
@@ -70,7 +94,8 @@ class ImportWriter implements LayerHandler, Disposable {
   #machine: DirectWriter | undefined
   #current: LayerHandler
   #copy: BackupFile | undefined
-  contentBytes = 0
+  /** By name: the last of a name is the one. */
+  readonly #sizes = new Map<string, number>()
 
   constructor(layer: string, folder: string | undefined, chain: readonly string[]) {
     this.#layer = layer
@@ -80,6 +105,12 @@ class ImportWriter implements LayerHandler, Disposable {
     this.#current = this.#files
   }
 
+  get contentBytes(): number {
+    let sum = 0
+    for (const size of this.#sizes.values()) sum += size
+    return sum
+  }
+
   [Symbol.dispose](): void {
     this.#files[Symbol.dispose]()
     this.#machine?.[Symbol.dispose]()
@@ -87,7 +118,7 @@ class ImportWriter implements LayerHandler, Disposable {
   }
 
   file(file: WindowsFile): void {
-    this.contentBytes += file.size
+    this.#sizes.set(file.name.toLowerCase(), file.size)
     const backup = changedByWindows.get(file.name.toLowerCase())
     if (backup !== undefined) {
       this.#copy = BackupFile.openToWrite(path.join(this.#layer, backup), 'createNew')

@@ -12,7 +12,7 @@
  *   <id>-removing\      being deleted
  * ```
  */
-import { existsSync, lstatSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { GraphDriverError, type LayerId } from '@graphdriver/core'
 
@@ -36,10 +36,15 @@ export function layerFolder(home: string, id: LayerId): string {
   }
 }
 
+/** One that is being made is none yet. */
+export function isLayer(folder: string): boolean {
+  return existsSync(chainFile(folder))
+}
+
 /** @throws GD_LAYER_NOT_FOUND */
 export function findLayer(home: string, id: LayerId): string {
   const folder = layerFolder(home, id)
-  if (lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() === true) return folder
+  if (isLayer(folder)) return folder
   throw new GraphDriverError('GD_LAYER_NOT_FOUND', `windows holds no layer ${id}`, { id })
 }
 

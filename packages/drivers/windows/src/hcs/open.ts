@@ -1,5 +1,4 @@
 import { mkdirSync } from 'node:fs'
-import path from 'node:path'
 import { type Driver, type DriverHost, GraphDriverError, type Probe } from '@graphdriver/core'
 import { windowsLayers } from '@graphdriver/sys/windows'
 import type { WindowsOptions } from '../options.ts'
@@ -7,14 +6,9 @@ import { HcsDriver } from './driver.ts'
 import { factsAt, refusalOf } from './host.ts'
 import { finishRemovals } from './removal.ts'
 
-/** Docker's directory, so that each can use what the other has made. */
-function homeAt(root: string): string {
-  return path.join(root, 'windowsfilter')
-}
-
-export async function probeHcs({ root }: DriverHost<WindowsOptions>): Promise<Probe> {
+export async function probeHcs({ home }: DriverHost<WindowsOptions>): Promise<Probe> {
   return (
-    refusalOf(homeAt(root), factsAt(root)) ?? {
+    refusalOf(home, factsAt(home)) ?? {
       supported: true,
       notes: ['layers by Windows’ own calls (vmcompute.dll)'],
     }
@@ -22,9 +16,8 @@ export async function probeHcs({ root }: DriverHost<WindowsOptions>): Promise<Pr
 }
 
 /** @throws GD_DRIVER_UNSUPPORTED */
-export async function openHcs({ root }: DriverHost<WindowsOptions>): Promise<Driver> {
-  const home = homeAt(root)
-  const refusal = refusalOf(home, factsAt(root))
+export async function openHcs({ home }: DriverHost<WindowsOptions>): Promise<Driver> {
+  const refusal = refusalOf(home, factsAt(home))
   if (refusal !== undefined)
     throw new GraphDriverError(
       'GD_DRIVER_UNSUPPORTED',

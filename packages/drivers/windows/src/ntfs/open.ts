@@ -39,6 +39,7 @@ function capabilities(quota: Capabilities['quota']): Capabilities {
     maxDepth: Number.POSITIVE_INFINITY,
     timestamps: 'hundreds-of-nanoseconds',
     names: 'unicode',
+    hardLinks: true,
     xattrs: 'none',
     deviceNodes: true,
     ownership: 'any',

@@ -41,7 +41,7 @@ export class HcsContext {
   }
 
   open(): Promise<Driver> {
-    return windows.open({ root: this.root, home: path.join(this.root, 'windows'), options: {} })
+    return windows.open({ root: this.root, home: this.home, options: {} })
   }
 
   /** All calls so far. */

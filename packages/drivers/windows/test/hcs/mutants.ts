@@ -105,8 +105,8 @@ export const mutants: readonly HcsMutant[] = [
   {
     does: 'writes attributes in the wrong order',
     package: 'drivers/windows',
-    from: /attributes\.writeUInt32LE\(file/,
-    to: 'attributes.writeUInt32BE(file',
+    from: /bytes\.writeUInt32LE\(attributes/,
+    to: 'bytes.writeUInt32BE(attributes',
   },
   {
     does: 'links the boot configuration of the layer below',

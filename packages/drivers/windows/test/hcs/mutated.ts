@@ -1,11 +1,8 @@
-/** A copy of the built packages with one text in the place of another, for Wine to run the cases on. */
-import { cp, glob, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+/** The built packages with one text in the place of another, for Wine to run the cases on. */
+import { cp, glob, mkdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { HcsMutant } from './mutants.ts'
-
-const packages = path.join(import.meta.dirname, '../../../..')
-const copied = ['sys', 'drivers/windows'] as const
+import { ownPackages, wineTree } from './tree.ts'
 
 export interface MutatedCopy extends AsyncDisposable {
   readonly program: string
@@ -13,30 +10,18 @@ export interface MutatedCopy extends AsyncDisposable {
 
 /** @throws Error where the text is nowhere, or more than once */
 export async function mutated({ does, package: where, from, to }: HcsMutant): Promise<MutatedCopy> {
-  const directory = await mkdtemp(path.join(tmpdir(), 'mutant-'))
-  const scope = path.join(directory, 'node_modules', '@graphdriver')
-  await mkdir(scope, { recursive: true })
-  for (const name of copied) {
-    const target = path.join(scope, path.basename(name))
+  const { sys = '', windows = '', ...linked } = ownPackages
+  const tree = await wineTree(linked)
+  for (const [name, source] of Object.entries({ sys, windows })) {
+    const target = path.join(tree.scope, name)
     await mkdir(target)
     for (const part of ['dist', 'package.json'])
-      await cp(path.join(packages, name, part), path.join(target, part), { recursive: true })
+      await cp(path.join(source, part), path.join(target, part), { recursive: true })
   }
-  for (const name of ['core', 'archive', 'copying', 'quota', 'windows-layer'])
-    await symlink(path.join(packages, name), path.join(scope, name))
-  await symlink(
-    path.join(packages, 'sys', 'node_modules', 'koffi'),
-    path.join(directory, 'node_modules', 'koffi'),
-  )
-  await symlink(
-    path.join(packages, 'sys', 'node_modules', 'execa'),
-    path.join(directory, 'node_modules', 'execa'),
-  )
-  await cp(import.meta.dirname, path.join(directory, 'hcs'), { recursive: true })
-  await replace(path.join(scope, path.basename(where), 'dist'), does, from, to)
+  await replace(path.join(tree.scope, path.basename(where), 'dist'), does, from, to)
   return {
-    program: path.join(directory, 'hcs', 'main.ts'),
-    [Symbol.asyncDispose]: () => rm(directory, { recursive: true }),
+    program: path.join(tree.tests, 'main.ts'),
+    [Symbol.asyncDispose]: () => tree[Symbol.asyncDispose](),
   }
 }
 

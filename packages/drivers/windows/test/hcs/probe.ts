@@ -3,7 +3,7 @@ import { appendFileSync } from 'node:fs'
 import windows from '@graphdriver/windows'
 
 const [results = ''] = process.argv.slice(2)
-const host = { root: 'C:\\probed', home: 'C:\\probed\\windows', options: {} }
+const host = { root: 'C:\\probed', home: 'C:\\probed\\windowsfilter', options: {} }
 const probe = await windows.probe(host)
 const opened = await windows.open(host).then(
   () => 'opened',
