@@ -5,6 +5,7 @@ import {
   loadImages,
   type LoadProgress,
   openImageSource,
+  type Platform,
 } from '@graphdriver/image'
 import type { Invocation } from './invocation.ts'
 import { Resources } from './resources.ts'
@@ -16,11 +17,12 @@ import type { Session } from './session.ts'
 export async function openSources(
   files: readonly string[],
   { signal }: Invocation,
+  platform?: Platform,
 ): Promise<{ readonly sources: readonly ImageSource[] } & AsyncDisposable> {
   await using open = new Resources()
   const sources: ImageSource[] = []
   for (const file of files) {
-    const source = open.use(await openImageSource(file, { signal }))
+    const source = open.use(await openImageSource(file, { signal, platform }))
     const images = await source.images({ signal })
     if (images.length === 0) {
       throw new GraphDriverError('GD_IMAGE_INVALID', `image '${file}' has no image in it`, { source: file })

@@ -6,6 +6,7 @@ import type { ConformanceFlags } from './commands/conformance.ts'
 import type { ContainerdSnapshotterFlags } from './commands/containerd-snapshotter.ts'
 import type { DiffFlags } from './commands/diff.ts'
 import type { DockerPluginFlags } from './commands/docker-plugin.ts'
+import type { LoadFlags } from './commands/load.ts'
 import type { MountFlags } from './commands/mount.ts'
 import type { RmFlags } from './commands/rm.ts'
 import type { RmiFlags } from './commands/rmi.ts'
@@ -58,9 +59,13 @@ export function createProgram(perform: Perform, version: string): Command {
 function addImageCommands(program: Command, perform: Perform): void {
   sub(program, 'load', 'load images: docker save archives, OCI layouts, tars of them')
     .argument('<file...>')
-    .action((files: string[], _: object, command: Command) =>
+    .option(
+      '--platform <os/architecture>',
+      'of images that have several, or are for another system than this',
+    )
+    .action((files: string[], flags: LoadFlags, command: Command) =>
       perform(command.optsWithGlobals(), async (call) =>
-        (await import('./commands/load.ts')).load(call, files),
+        (await import('./commands/load.ts')).load(call, files, flags),
       ),
     )
   sub(program, 'images', 'list images').action((_: object, command: Command) =>

@@ -41,6 +41,13 @@ const synonyms: Readonly<Record<string, string>> = {
 
 const usualVariant: Readonly<Record<string, string>> = { amd64: 'v1', arm64: 'v8', arm: 'v7' }
 
+/** `os/architecture` or `os/architecture/variant`, as `formatPlatform` writes it; undefined for anything else. */
+export function parsePlatform(text: string): Platform | undefined {
+  const [, os, architecture, variant] = /^([a-z0-9]+)\/([A-Za-z0-9_-]+)(?:\/([a-z0-9]+))?$/.exec(text) ?? []
+  if (os === undefined || architecture === undefined) return undefined
+  return normalizePlatform({ os, architecture, variant })
+}
+
 /** `os/architecture` and, if there is one, `/variant`. */
 export function formatPlatform(platform: Platform): string {
   const { os, architecture, variant } = platform

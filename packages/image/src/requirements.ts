@@ -14,7 +14,10 @@ export function requireLayerCount(config: ImageConfig, found: number, source: st
 /** @throws GD_IMAGE_INVALID */
 export function requireOs(config: ImageConfig, os: string, source: string): void {
   if (config.os === os) return
-  throw invalidImage(source, `is for the operating system '${config.os}'; accepted here is '${os}'`)
+  throw invalidImage(
+    source,
+    `is for the operating system '${config.os}'; accepted here is '${os}', unless another platform is asked for`,
+  )
 }
 
 /** @throws GD_IMAGE_PLATFORM */

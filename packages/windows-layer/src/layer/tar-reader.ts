@@ -6,6 +6,11 @@ import { parseName } from './name.ts'
 
 const deleted = '.wh.'
 
+/** Whether a file of this name would say in a tar that another is deleted: no layer can have it. */
+export function isReservedName(name: string): boolean {
+  return name.split('/').some((part) => part.startsWith(deleted))
+}
+
 /** Hears of a layer in the order of its tar. Chunks are views, valid only during the call. */
 export interface LayerHandler {
   /** `size` bytes of `data` follow, then its further streams, then `end`. */

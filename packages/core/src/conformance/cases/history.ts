@@ -40,7 +40,7 @@ import {
 } from '../recipe/step.ts'
 import { inChunks, rawTar } from '../tar/raw-tar.ts'
 import { collect, readTar } from '../tar/read-tar.ts'
-import { anyOwner, attrCommands, netRawCapability } from './needs.ts'
+import { anyOwner, attrCommands, netRawCapability, unixNames } from './needs.ts'
 import { rebuild } from './rebuild.ts'
 
 interface History extends Omit<CaseBody, 'run'> {
@@ -185,6 +185,7 @@ const histories: readonly History[] = [
   {
     name: 'case-only',
     title: 'names that differ in case only are different files, and each is deleted by itself',
+    needs: unixNames,
     recipes: [
       [
         file('file', '1'),

@@ -6,7 +6,7 @@ import type { LayerId } from '../../id.ts'
 import type { CaseContext } from '../context.ts'
 import { command } from '../host/command.ts'
 import { findCommand } from '../host/requirement.ts'
-import { perform } from './perform.ts'
+import { perform, program } from './perform.ts'
 import type { Trial } from './property.ts'
 import type { Rules } from './resolve.ts'
 import { attributes, type Recipe } from './step.ts'
@@ -60,7 +60,7 @@ async function oraclesOf(context: CaseContext, trial: Trial): Promise<readonly s
   for (const [layer, recipe] of performed(trial).entries()) {
     const oracle = context.scratch(`${trial.name}oracle${layer}`)
     const below = made.at(-1)
-    if (below !== undefined) await command('cp', ['--archive', '--no-target-directory', below, oracle])
+    if (below !== undefined) await program('cp', ['--archive', '--no-target-directory', below, oracle])
     await perform(oracle, recipe, layer)
     made.push(oracle)
   }

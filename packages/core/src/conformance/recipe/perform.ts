@@ -43,7 +43,7 @@ function makeSymlink(to: string, target: string): void {
 }
 
 /** @throws CannotRun where there is no such program */
-async function program(name: string, args: readonly string[]): Promise<void> {
+export async function program(name: string, args: readonly string[]): Promise<void> {
   if (process.platform === 'win32') throw new CannotRun(`there is no ${name} here`)
   await command(name, args)
 }

@@ -16,6 +16,7 @@ import { BackupFile, enableBackupPrivileges, longPath } from '@graphdriver/sys/w
 import {
   BackupParser,
   ContentReader,
+  isReservedName,
   LayerTarWriter,
   MetadataCollector,
   type WindowsFile,
@@ -56,6 +57,7 @@ export function* entriesOfExport(folder: string): Generator<Exported> {
     for (const name of namesIn(directory)) {
       if (name.endsWith(companion) || (relative === '' && name === 'tombstones.txt')) continue
       const full = relative === '' ? name : `${relative}/${name}`
+      if (isReservedName(name)) continue
       if (/^files\/\$recycle\.bin$/i.test(full)) continue
       const isDirectory = lstatSync(longPath(path.join(directory, name))).isDirectory()
       const at = path.join(directory, name)
@@ -87,7 +89,8 @@ export function* entriesOfBase(layer: string): Generator<Exported> {
     if (found === undefined) return
     const isDirectory = found.isDirectory()
     yield { name: relative, source: { path: at, form: 'file', isDirectory, security: true } }
-    if (isDirectory) for (const name of namesIn(at)) yield* listed(`${relative}/${name}`)
+    if (isDirectory)
+      for (const name of namesIn(at)) if (!isReservedName(name)) yield* listed(`${relative}/${name}`)
   }
   for (const part of ['Files', 'Hives', 'UtilityVM/Files']) yield* listed(part)
 }

@@ -6,6 +6,7 @@ import {
   decodeExtendedAttributes,
   decodeReparsePoint,
   fileAttribute,
+  isReservedName,
   LayerTarWriter,
   type ReparsePoint,
   unsupportedLayer,
@@ -46,6 +47,7 @@ export function writeWindowsLayer(
   using parents = new ParentDirectories(tree)
   for (const { path, kind } of changes) {
     check()
+    if (isReservedName(path.toString())) continue
     if (kind === 'delete') {
       // One that is there in another spelling would be deleted with it.
       if (!there.has(fold(path.toString()))) writer.remove(path.toString())

@@ -265,6 +265,17 @@ describe.skipIf(missing !== undefined)(`Windows layers on NTFS (${missing ?? 'as
     })
   })
 
+  test('a file that is called like a deletion is none, and goes into no layer', async () => {
+    await using place = await openOn('ntfs')
+    const { driver } = place
+    await apply(driver, 'base', undefined, ...base)
+    await driver.createReadWrite(id('container'), { parent: id('base') })
+    await using mount = await driver.get(id('container'))
+    writeFileSync(`${mount.path}/Files/.wh.Windows`, 'a file like any other')
+    const found = await diffOf(driver, 'container', 'base')
+    expect(found.map(({ kind, name }) => `${kind} ${name}`)).toEqual(['file Files'])
+  })
+
   test('nothing is written through a link, nor outside', async () => {
     await using place = await openOn('ntfs')
     const { driver, root } = place

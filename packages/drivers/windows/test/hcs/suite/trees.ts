@@ -311,7 +311,8 @@ async function inWordsOfLinux<T>(action: () => Promise<T>): Promise<T> {
 async function collected(tar: TarStream, signal: AbortSignal | undefined): Promise<Buffer> {
   const { promise, reject } = Promise.withResolvers<never>()
   promise.catch(() => undefined)
-  signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
+  const stop = (): void => reject(signal?.reason as Error)
+  signal?.addEventListener('abort', stop, { once: true })
   const source = tar[Symbol.asyncIterator]()
   const chunks: Buffer[] = []
   try {
@@ -321,6 +322,7 @@ async function collected(tar: TarStream, signal: AbortSignal | undefined): Promi
       chunks.push(Buffer.from(next.value))
     }
   } finally {
+    signal?.removeEventListener('abort', stop)
     source.return?.()?.catch(() => undefined)
   }
 }
