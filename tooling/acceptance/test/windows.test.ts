@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { gunzipSync } from 'node:zlib'
-import { filesystem, filesystemRequirements, need, tarOf } from '@tooling/lab'
+import { filesystem, filesystemRequirements, need } from '@tooling/lab'
+import { execa } from 'execa'
 import { expect, test } from 'vitest'
 import { graphdriver, type Place } from '../src/graphdriver.ts'
 
@@ -18,34 +19,42 @@ function sha256(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
 
-/** As `docker save` writes it. */
-function imageArchive(): Buffer {
-  const config = Buffer.from(
-    JSON.stringify({
-      architecture: 'amd64',
-      os: 'windows',
-      'os.version': '10.0.20348.1',
-      config: {},
-      rootfs: { type: 'layers', diff_ids: layers.map((layer) => `sha256:${sha256(layer)}`) },
-      history: layers.map(() => ({ created: '2024-01-01T00:00:00Z' })),
-    }),
-  )
-  const manifest = [
-    { Config: 'config.json', RepoTags: ['windows/test:1'], Layers: layers.map((_, index) => `${index}.tar`) },
-  ]
-  return tarOf([
-    { name: 'config.json', content: config },
-    ...layers.map((content, index) => ({ name: `${index}.tar`, content })),
-    { name: 'manifest.json', content: Buffer.from(JSON.stringify(manifest)) },
+/** As `docker save` writes it. @returns the archive, in a directory */
+async function imageArchive(directory: string): Promise<string> {
+  const config = {
+    architecture: 'amd64',
+    os: 'windows',
+    'os.version': '10.0.20348.1',
+    config: {},
+    rootfs: { type: 'layers', diff_ids: layers.map((layer) => `sha256:${sha256(layer)}`) },
+    history: layers.map(() => ({ created: '2024-01-01T00:00:00Z' })),
+  }
+  const files = layers.map((_, index) => `${index}.tar`)
+  const manifest = [{ Config: 'config.json', RepoTags: ['windows/test:1'], Layers: files }]
+  const write = (name: string, content: string | Buffer): void =>
+    writeFileSync(path.join(directory, name), content)
+  write('config.json', JSON.stringify(config))
+  write('manifest.json', JSON.stringify(manifest))
+  for (const [index, layer] of layers.entries()) write(`${index}.tar`, layer)
+  const archive = path.join(directory, 'image.tar')
+  await execa('tar', [
+    '--create',
+    '--file',
+    archive,
+    '--directory',
+    directory,
+    ...files,
+    'config.json',
+    'manifest.json',
   ])
+  return archive
 }
 
 test('an image of Windows is kept on NTFS and comes out to the byte (as root)', async ({ skip }) => {
   skip(missing !== undefined, missing)
   await using volume = await filesystem('ntfs', { sizeMiB: 1024, storage: 'memory' })
   const place: Place = { root: path.join(volume.path, 'root'), driver: 'windows' }
-  const archive = path.join(volume.path, 'image.tar')
-  writeFileSync(archive, imageArchive())
+  const archive = await imageArchive(volume.path)
   await graphdriver(place, 'load', archive)
   const listed: { readonly layers: readonly { readonly chainId: string }[] } = JSON.parse(
     await graphdriver(place, '--json', 'layers', 'windows/test:1'),
@@ -71,8 +80,7 @@ test('on another driver it is refused, and which platforms there are is said (as
   skip(missing !== undefined, missing)
   await using volume = await filesystem('tmpfs', { sizeMiB: 64 })
   const place: Place = { root: path.join(volume.path, 'root'), driver: 'vfs' }
-  const archive = path.join(volume.path, 'image.tar')
-  writeFileSync(archive, imageArchive())
+  const archive = await imageArchive(volume.path)
   await expect(graphdriver(place, 'load', archive)).rejects.toThrow(/operating system 'windows'/)
   await expect(graphdriver(place, 'load', '--platform', 'nonsense', archive)).rejects.toThrow(/linux\/amd64/)
 })
