@@ -20,7 +20,7 @@ import type { Mount } from '../../mount.ts'
 import { probeDriver } from '../../selection.ts'
 import { casesOf, type CaseBody, type ConformanceCase } from '../case.ts'
 import type { CaseContext } from '../context.ts'
-import { command } from '../host/command.ts'
+import { takeSpace } from '../host/take-space.ts'
 import type { VolumeRequest } from '../lab.ts'
 import { contentBytes, directory, file } from '../recipe/step.ts'
 import { inChunks, type RawEntry, rawTar } from '../tar/raw-tar.ts'
@@ -242,7 +242,7 @@ class Volume {
     const { bavail, bsize } = statfsSync(this.root)
     // What a filesystem says is free it may still want for its own.
     const length = Math.max(1, bavail * bsize - Math.max(leave, 6 * mib))
-    await command('fallocate', ['--posix', '--length', String(length), this.#ballast])
+    await takeSpace(this.#ballast, length)
     if (leave === 0) assert.throws(() => writeUntilFull(`${this.#ballast}-rest`), isNoSpace)
   }
 

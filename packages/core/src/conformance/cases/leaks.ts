@@ -8,6 +8,7 @@ import type { LayerId } from '../../id.ts'
 import { casesOf, type ConformanceCase } from '../case.ts'
 import type { CaseContext } from '../context.ts'
 import { command } from '../host/command.ts'
+import { takeSpace } from '../host/take-space.ts'
 import { mountsBelow } from '../host/mount-table.ts'
 import { CannotRun } from '../lab.ts'
 import { attachedBelow } from '../host/loop-devices.ts'
@@ -293,7 +294,7 @@ export const leaks: readonly ConformanceCase[] = casesOf(
         await driver.create(id)
         {
           await using mount = await driver.get(id)
-          await command('fallocate', ['--posix', '--length', String(size), path.join(mount.path, 'file')])
+          await takeSpace(path.join(mount.path, 'file'), size)
         }
         await driver.remove(id)
         // A filesystem may give space back with its next commit only.
