@@ -6,26 +6,36 @@ import { GraphDriverError } from '@graphdriver/core'
 
 const directoryAttribute = 0x10
 
-/** @throws CannotRun for what no Windows could have under Wine, where links and devices are nothing */
-export function toWindows(tar: Buffer, isThere: (name: string) => readonly string[]): Buffer {
-  const entries: LayerEntry[] = [entryOf('Files', true, 0n, Buffer.alloc(0))]
-  let header: TarHeader | undefined
-  let chunks: Buffer[] = []
-  const parser = new TarParser({
-    header(next) {
-      header = next
-      chunks = []
-    },
-    data(chunk) {
-      chunks.push(Buffer.from(chunk))
-    },
-    end() {
-      if (header !== undefined) entries.push(...convert(header, Buffer.concat(chunks), isThere))
-    },
-  })
-  parser.push(tar)
-  parser.finish()
-  return writeLayer(entries)
+/** Turns a tar of Linux into one of Windows, as it comes. */
+export class ToWindows {
+  readonly #entries: LayerEntry[] = [entryOf('Files', true, 0n, Buffer.alloc(0))]
+  readonly #parser: TarParser
+
+  /** @param isThere what is in a directory of the layers below */
+  constructor(isThere: (name: string) => readonly string[]) {
+    let header: TarHeader | undefined
+    let chunks: Buffer[] = []
+    this.#parser = new TarParser({
+      header: (next) => {
+        header = next
+        chunks = []
+      },
+      data: (chunk) => void chunks.push(Buffer.from(chunk)),
+      end: () => {
+        if (header !== undefined) this.#entries.push(...convert(header, Buffer.concat(chunks), isThere))
+      },
+    })
+  }
+
+  /** @throws CannotRun for what no Windows could have under Wine, where links and devices are nothing */
+  push(chunk: Uint8Array): void {
+    this.#parser.push(chunk)
+  }
+
+  finish(): Buffer {
+    this.#parser.finish()
+    return writeLayer(this.#entries)
+  }
 }
 
 function convert(

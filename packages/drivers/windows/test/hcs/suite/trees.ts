@@ -38,7 +38,7 @@ import windows from '@graphdriver/windows'
 import { writeLayer } from '@graphdriver/windows-layer'
 import { directory } from '../case.ts'
 import { mirror } from './mirror.ts'
-import { toPosix, toWindows } from './tars.ts'
+import { toPosix, ToWindows } from './tars.ts'
 
 /** What is known of a layer beside what the engine keeps. */
 interface Note {
@@ -194,18 +194,16 @@ class TreeDriver implements Driver {
     options?: CallOptions,
   ): Promise<number> {
     const { on } = this.#noteOf(id)
-    const bytes = await collected(tar, options?.signal)
     const below = path.join(this.home, on, 'Files')
     const listed = (name: string): readonly string[] => {
       const at = path.join(below, name)
       return existsSync(at) ? readdirSync(at) : []
     }
+    const converted = await convertedTar(tar, new ToWindows(listed), options?.signal)
     const image = this.#fresh(id)
     await this.#engine.create(image, { parent: on })
     try {
-      const size = await inWordsOfLinux(() =>
-        this.#engine.applyDiff(image, on, once(toWindows(bytes, listed)), options),
-      )
+      const size = await inWordsOfLinux(() => this.#engine.applyDiff(image, on, once(converted), options))
       const mount = await this.#engine.get(id)
       try {
         mirror(path.join(this.home, image, 'Files'), mount.path)
@@ -307,19 +305,22 @@ async function inWordsOfLinux<T>(action: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Whatever the source does: it may be silent for ever. */
-async function collected(tar: TarStream, signal: AbortSignal | undefined): Promise<Buffer> {
+/** Whatever the source does: it may be silent for ever, or never end. */
+async function convertedTar(
+  tar: TarStream,
+  conversion: ToWindows,
+  signal: AbortSignal | undefined,
+): Promise<Buffer> {
   const { promise, reject } = Promise.withResolvers<never>()
   promise.catch(() => undefined)
   const stop = (): void => reject(signal?.reason as Error)
   signal?.addEventListener('abort', stop, { once: true })
   const source = tar[Symbol.asyncIterator]()
-  const chunks: Buffer[] = []
   try {
     for (;;) {
       const next = await Promise.race([source.next(), promise])
-      if (next.done === true) return Buffer.concat(chunks)
-      chunks.push(Buffer.from(next.value))
+      if (next.done === true) return conversion.finish()
+      conversion.push(next.value)
     }
   } finally {
     signal?.removeEventListener('abort', stop)
