@@ -16,8 +16,9 @@ export const driverPriority: readonly string[] = [
   'zfs',
   'aufs',
   'overlay',
-  'windows',
   'vfs',
+  // On Linux it is for layers of Windows; where it alone can serve, it is found here.
+  'windows',
   // A pool in files, where none is given, is nothing to be chosen for somebody.
   'devicemapper',
 ]

@@ -11,6 +11,7 @@ import {
   mergeReports,
   readReport,
   type Report,
+  type Run,
   writeReport,
 } from '@graphdriver/core/conformance'
 
@@ -30,13 +31,20 @@ function reportOf(test: string): string {
   return path.join(root, path.dirname(test), '../.turbo/conformance.json')
 }
 
+/** Of the layer API of Windows, under Wine. */
+function isDouble({ filesystem }: Run): boolean {
+  return filesystem === 'double'
+}
+
 /** On a host that lacks something the run says less than the README, which is no mistake of the README's. */
 function lacksSomething({ runs }: Report): boolean {
   return runs.some(
-    ({ filesystem, cases }) =>
+    (run) =>
       // Wine has less wherever it runs.
-      filesystem !== 'double' &&
-      cases.some(({ outcome, reason }) => outcome === 'cannot-run' && reason?.startsWith('needs ') === true),
+      !isDouble(run) &&
+      run.cases.some(
+        ({ outcome, reason }) => outcome === 'cannot-run' && reason?.startsWith('needs ') === true,
+      ),
   )
 }
 
@@ -46,7 +54,9 @@ const reports = globSync('packages/drivers/*/test/conformance.test.ts', { cwd: r
   .map(reportOf)
 /** Where there are no guests, there are drivers of which nothing is found. */
 const found = reports.filter((file) => existsSync(file))
-const report = mergeReports(...found.map(readReport))
+const { format, runs } = mergeReports(...found.map(readReport))
+/** What is no filesystem comes last. */
+const report: Report = { format, runs: runs.toSorted((a, b) => Number(isDouble(a)) - Number(isDouble(b))) }
 writeReport(path.join(root, 'conformance.json'), report)
 const before = readFileSync(readme, 'utf8')
 const after = withTable(before, driverTable(report))

@@ -40,7 +40,7 @@ import {
 } from '../recipe/step.ts'
 import { inChunks, rawTar } from '../tar/raw-tar.ts'
 import { collect, readTar } from '../tar/read-tar.ts'
-import { anyOwner, attrCommands, netRawCapability, unixNames } from './needs.ts'
+import { anyOwner, attrCommands, netRawCapability, unixFiles, unixNames } from './needs.ts'
 import { rebuild } from './rebuild.ts'
 
 interface History extends Omit<CaseBody, 'run'> {
@@ -202,6 +202,7 @@ const histories: readonly History[] = [
     name: 'dots-in-names',
     title: 'names that begin or end with dots are names like others',
     seen: 'moby chrootarchive: a file named ..gitme',
+    needs: unixNames,
     recipes: [
       [file('..gitme'), file('a.'), file('a..'), file('...'), directory('.d.'), file('.d./..f')],
       [remove('a.'), append('..gitme', 'more'), file('...a'), remove('.d./..f'), file('.wh')],
@@ -680,6 +681,7 @@ export const history: readonly ConformanceCase[] = casesOf(
     name: 'open-file',
     title: 'a layer in which a file is open is removed, and the file can be read to its end',
     seen: 'moby#37970, moby#34652: device or resource busy',
+    needs: unixFiles,
     async run(context) {
       const { driver } = context
       const base = await context.layer('base', undefined, [file('lower', 'lower')])
