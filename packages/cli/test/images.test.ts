@@ -171,7 +171,10 @@ test('drivers says of each whether it can serve, and why not', async () => {
   expect(drivers).toContainEqual(
     expect.objectContaining({ name: 'vfs', probe: expect.objectContaining({ supported: true }) }),
   )
-  expect(drivers).toContainEqual(expect.objectContaining({ name: 'windows', installed: false }))
+  expect(drivers).toContainEqual(
+    expect.objectContaining({ name: 'windows', probe: expect.objectContaining({ code: 'not-ntfs' }) }),
+  )
+  expect(drivers).toContainEqual(expect.objectContaining({ name: 'fuse-overlayfs', installed: false }))
 })
 
 test('two loads at a time wait for each other', async () => {
