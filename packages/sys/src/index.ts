@@ -106,7 +106,14 @@ export {
   lremovexattr,
   lsetxattr,
 } from './xattr.ts'
-export { discardDirectory, nearestDirectory, reapProbes, whyUnwritable } from './probe-place.ts'
+export {
+  discardDirectory,
+  nearestDirectory,
+  reapProbes,
+  tryAt,
+  type Unwritable,
+  whyUnwritable,
+} from './probe-place.ts'
 export {
   abandonedScratch,
   makeScratch,

@@ -9,17 +9,43 @@ export function nearestDirectory(home: string): string {
   return existingAncestors(home)[0] ?? '/'
 }
 
-/** Tries to write where a home is, or would be made. Leaves nothing behind. @returns why it cannot be */
-export function whyUnwritable(home: string): string | undefined {
-  const directory = nearestDirectory(home)
+/** Why nothing could be tried at a place. */
+export interface Unwritable {
+  readonly supported: false
+  readonly code: 'not-writable'
+  readonly reason: string
+  readonly hint: string
+}
+
+/**
+ * Tries something out in a directory of its own, and deletes that.
+ *
+ * @param directory exists
+ * @param attempt makes nothing that deleting files would not remove
+ * @param hint the remedy where a system call fails
+ */
+export function tryAt<T>(
+  directory: string,
+  attempt: (scratch: string) => T,
+  hint = 'choose another data root',
+): T | Unwritable {
   try {
     using scratch = makeScratch(directory, 'probe', 0o700)
-    discardDirectory(scratch.path)
-    return undefined
+    try {
+      return attempt(scratch.path)
+    } finally {
+      discardDirectory(scratch.path)
+    }
   } catch (error) {
     if (!isSystemError(error)) throw error
-    return `${directory} cannot be written: ${error.message}`
+    const reason = `${directory} cannot be written: ${error.message}`
+    return { supported: false, code: 'not-writable', reason, hint }
   }
+}
+
+/** Tries to write where a home is, or would be made. Leaves nothing behind. @returns why it cannot be */
+export function whyUnwritable(home: string): string | undefined {
+  return tryAt(nearestDirectory(home), () => undefined)?.reason
 }
 
 /** For `reapProbes`, where a probe has made nothing but files. */

@@ -1,14 +1,15 @@
 /** What the filesystem at a place can do, found by trying. */
-import { closeSync, rmSync } from 'node:fs'
+import { closeSync } from 'node:fs'
 import {
   AT_FDCWD,
   FILESYSTEM_MAGIC,
   filesystemName,
   isSystemError,
-  makeScratch,
   O,
   openat,
   statfs,
+  tryAt,
+  type Unwritable,
 } from '@graphdriver/sys'
 import { createSubvolume, destroySubvolume, quotaIsEnabled, snapshotSubvolume } from '@graphdriver/sys/btrfs'
 
@@ -20,27 +21,16 @@ export interface BtrfsHost {
 
 export interface BtrfsRefusal {
   readonly supported: false
-  readonly code: 'not-btrfs' | 'not-permitted' | 'not-writable'
+  readonly code: 'not-btrfs' | 'not-permitted'
   readonly reason: string
   readonly hint: string
 }
 
 /** Tries `directory`, which exists. Leaves nothing behind. */
-export function examineHost(directory: string): BtrfsHost | BtrfsRefusal {
+export function examineHost(directory: string): BtrfsHost | BtrfsRefusal | Unwritable {
   const other = refuseOther(directory)
   if (other !== undefined) return other
-  try {
-    using scratch = makeScratch(directory, 'probe', 0o700)
-    try {
-      return trySubvolumes(scratch.path)
-    } finally {
-      discardProbe(scratch.path)
-    }
-  } catch (error) {
-    if (!isSystemError(error)) throw error
-    const reason = `${directory} cannot be written: ${error.message}`
-    return { supported: false, code: 'not-writable', reason, hint: 'choose another data root' }
-  }
+  return tryAt(directory, trySubvolumes)
 }
 
 /** For who changes nothing: nothing is tried. */
@@ -57,11 +47,6 @@ function refuseOther(directory: string): BtrfsRefusal | undefined {
     reason: `${directory} is on ${filesystemName(type)}, not on btrfs`,
     hint: 'put the data root on a btrfs, or choose another driver',
   }
-}
-
-/** It is small, and an empty subvolume goes as a directory does. */
-export function discardProbe(directory: string): void {
-  rmSync(directory, { recursive: true, force: true })
 }
 
 function trySubvolumes(scratch: string): BtrfsHost | BtrfsRefusal {

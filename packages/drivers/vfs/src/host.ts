@@ -1,7 +1,7 @@
 /** What the filesystem at a place can do for copies, found by trying. */
-import { closeSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, openSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { ficlone, filesystemName, isSystemError, statfs, makeScratch } from '@graphdriver/sys'
+import { ficlone, filesystemName, isSystemError, statfs, tryAt, type Unwritable } from '@graphdriver/sys'
 
 export interface CopyHost {
   readonly supported: true
@@ -11,39 +11,21 @@ export interface CopyHost {
   readonly reflink: boolean
 }
 
-export interface CopyRefusal {
-  readonly supported: false
-  readonly code: 'not-writable'
-  readonly reason: string
-  readonly hint: string
-}
-
 /** Tries `directory`, which exists. Leaves nothing behind. */
-export function examineHost(directory: string): CopyHost | CopyRefusal {
-  try {
-    using scratch = makeScratch(directory, 'probe', 0o700)
-    try {
-      const backing = filesystemName(statfs(scratch.path).type)
-      return { supported: true, backing, reflink: canReflink(scratch.path) }
-    } finally {
-      discardProbe(scratch.path)
-    }
-  } catch (error) {
-    if (!isSystemError(error)) throw error
-    const reason = `${directory} cannot be written: ${error.message}`
-    const hint = 'choose another data root, or make this one writable'
-    return { supported: false, code: 'not-writable', reason, hint }
-  }
+export function examineHost(directory: string): CopyHost | Unwritable {
+  return tryAt<CopyHost>(
+    directory,
+    (scratch) => {
+      const backing = filesystemName(statfs(scratch).type)
+      return { supported: true, backing, reflink: canReflink(scratch) }
+    },
+    'choose another data root, or make this one writable',
+  )
 }
 
 /** For who copies nothing: nothing is tried. */
 export function hostToRead(home: string): CopyHost {
   return { supported: true, backing: filesystemName(statfs(home).type), reflink: false }
-}
-
-/** It is small. */
-export function discardProbe(directory: string): void {
-  rmSync(directory, { recursive: true, force: true })
 }
 
 function canReflink(scratch: string): boolean {

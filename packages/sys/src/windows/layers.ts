@@ -23,7 +23,6 @@ export interface WindowsLayers {
   prepare(layer: string, chain: readonly string[]): Promise<void>
   unprepare(layer: string): Promise<void>
   destroy(layer: string): Promise<void>
-  exists(layer: string): Promise<boolean>
   /** The folder of an image layer, the volume of a mounted sandbox; `''` where Windows has none to tell. */
   mountPath(layer: string): Promise<string>
   import(layer: string, from: string, chain: readonly string[]): Promise<void>
@@ -65,7 +64,6 @@ const signatures = {
   PrepareLayer: `${about}, ${below}`,
   UnprepareLayer: about,
   DestroyLayer: about,
-  LayerExists: `${about}, _Out_ uint32_t *exists`,
   GetLayerMountPath: `${about}, _Inout_ size_t *length, _Inout_ uint16_t *buffer`,
   ImportLayer: `${about}, str16 folder, ${below}`,
   ExportLayer: `${about}, str16 folder, ${below}`,
@@ -116,11 +114,6 @@ function open(): WindowsLayers {
     },
     unprepare: (layer) => calls.UnprepareLayer(info, layer),
     destroy: (layer) => calls.DestroyLayer(info, layer),
-    async exists(layer) {
-      const found = [0]
-      await calls.LayerExists(info, layer, found)
-      return found[0] !== 0
-    },
     async mountPath(layer) {
       const length: (number | bigint)[] = [0]
       await calls.GetLayerMountPath(info, layer, length, null)

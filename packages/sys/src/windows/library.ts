@@ -15,8 +15,12 @@ export function koffi(caller: string): Koffi {
   return (loaded ??= createRequire(import.meta.url)('koffi') as Koffi)
 }
 
+const libraries = new Map<string, LibraryHandle>()
+
 export function systemLibrary(name: string): LibraryHandle {
-  return koffi(name).load(systemFile(name))
+  const library = libraries.get(name) ?? koffi(name).load(systemFile(name))
+  libraries.set(name, library)
+  return library
 }
 
 /** Where Windows has its own DLLs. */

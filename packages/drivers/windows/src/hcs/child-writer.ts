@@ -15,8 +15,9 @@ import {
   type LayerHandler,
   type WindowsFile,
 } from '@graphdriver/windows-layer'
+import { fileIn } from './layout.ts'
 import { PlainFile } from './plain-file.ts'
-import { basicInfoOf } from './times.ts'
+import { basicInfoOf, setDirectoryTimes } from './times.ts'
 
 /** What stands beside a directory, for its own streams. */
 export const companion = '.$wcidirs$'
@@ -57,7 +58,7 @@ export class ChildWriter implements LayerHandler, Disposable {
   }
 
   file(file: WindowsFile): void {
-    const target = this.#in(this.#folder, file.name)
+    const target = fileIn(this.#folder, file.name)
     const isDirectory = (file.attributes & fileAttribute.directory) !== 0
     this.#makeAbove(file.name)
     this.#replace(target, isDirectory)
@@ -98,7 +99,7 @@ export class ChildWriter implements LayerHandler, Disposable {
       throw invalidLayer(`it is a hard link to '${target}', not in Files`, name)
     const targetRoot = this.#names.has(target.toLowerCase())
       ? this.#layer
-      : this.#chain.find((below) => existsSync(this.#in(below, target)))
+      : this.#chain.find((below) => existsSync(fileIn(below, target)))
     if (targetRoot === undefined)
       throw invalidLayer(
         `it is a hard link to '${target}', which is no file of the layer or those below`,
@@ -122,20 +123,17 @@ export class ChildWriter implements LayerHandler, Disposable {
   finish(): void {
     for (const name of this.#deleted) this.#delete(name)
     for (const { name, target, targetRoot } of this.#links) {
-      const at = longPath(this.#in(this.#layer, name))
+      const at = longPath(fileIn(this.#layer, name))
       rmSync(at, { recursive: true, force: true })
       mkdirSync(path.dirname(at), { recursive: true })
-      linkSync(longPath(this.#in(targetRoot, target)), at)
+      linkSync(longPath(fileIn(targetRoot, target)), at)
     }
-    for (const directory of this.#directories.toReversed()) {
-      using opened = BackupFile.openToWrite(this.#in(this.#layer, directory.name), 'openExisting')
-      opened.setBasicInfo(basicInfoOf(directory, 0))
-    }
+    setDirectoryTimes(this.#layer, this.#directories)
   }
 
   /** Deletes what the layers below have, and leaves what this one has of the name. */
   #delete(name: string): void {
-    const at = longPath(this.#in(this.#layer, name))
+    const at = longPath(fileIn(this.#layer, name))
     const found = lstatSync(at, { throwIfNoEntry: false })
     if (found === undefined) return
     const isOurs = this.#names.has(name.toLowerCase())
@@ -149,7 +147,7 @@ export class ChildWriter implements LayerHandler, Disposable {
     if (above === '.' || this.#names.has(above.toLowerCase())) return
     this.#makeAbove(above)
     this.#names.add(above.toLowerCase())
-    const target = this.#in(this.#folder, above)
+    const target = fileIn(this.#folder, above)
     mkdirSync(longPath(target), { recursive: true })
     writeFileSync(longPath(`${target}${companion}`), leading(fileAttribute.directory))
   }
@@ -164,10 +162,6 @@ export class ChildWriter implements LayerHandler, Disposable {
 
   #write(bytes: Uint8Array): void {
     this.#current?.write(bytes, false)
-  }
-
-  #in(root: string, name: string): string {
-    return path.join(root, ...name.split('/'))
   }
 }
 

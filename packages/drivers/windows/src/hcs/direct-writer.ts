@@ -1,6 +1,5 @@
 /** Writes files of a layer where they are to be, as a program that restores a backup does. */
 import { linkSync, lstatSync, mkdirSync, rmSync } from 'node:fs'
-import path from 'node:path'
 import { BackupFile } from '@graphdriver/sys/windows'
 import {
   alternateHeader,
@@ -10,7 +9,8 @@ import {
   type LayerHandler,
   type WindowsFile,
 } from '@graphdriver/windows-layer'
-import { basicInfoOf } from './times.ts'
+import { fileIn } from './layout.ts'
+import { basicInfoOf, setDirectoryTimes } from './times.ts'
 
 interface Current {
   readonly file: WindowsFile
@@ -80,14 +80,11 @@ export class DirectWriter implements LayerHandler, Disposable {
   }
 
   finish(): void {
-    for (const file of this.#directories.toReversed()) {
-      using opened = BackupFile.openToWrite(this.#pathOf(file.name), 'openExisting')
-      opened.setBasicInfo(basicInfoOf(file, 0))
-    }
+    setDirectoryTimes(this.#root, this.#directories)
   }
 
   #pathOf(name: string): string {
-    return path.join(this.#root, ...name.split('/'))
+    return fileIn(this.#root, name)
   }
 
   #remove(target: string): void {

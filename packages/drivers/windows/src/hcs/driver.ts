@@ -20,6 +20,7 @@ import {
   type TarStream,
 } from '@graphdriver/core'
 import { enableBackupPrivileges, isWindowsError, type WindowsLayers, win32 } from '@graphdriver/sys/windows'
+import { LayerTarReader } from '@graphdriver/windows-layer'
 import { entriesOfBase, entriesOfExport, type Exported, ExportFolder, tarOf } from './export.ts'
 import { importLayer } from './import.ts'
 import { findLayer, isLayer, isRemoving, isSandbox, layerFolder, readChain, writeChain } from './layout.ts'
@@ -40,6 +41,13 @@ const capabilities: Capabilities = {
   quota: 'device',
   inodeQuota: false,
   mountLabel: false,
+}
+
+/** What a layer has, to be read before this is disposed. */
+interface Content extends Disposable {
+  readonly entries: Iterable<Exported>
+  /** What has the times of `Files` and `Hives`. */
+  readonly reference: string | undefined
 }
 
 /** Layers of Windows by Windows' own calls, on Docker's format. Docker calls this driver `windowsfilter`. */
@@ -146,18 +154,9 @@ export class HcsDriver implements Driver {
     { signal }: CallOptions = {},
   ): AsyncGenerator<Uint8Array> {
     signal?.throwIfAborted()
-    const folder = this.#comparable(id, parent)
-    if (readChain(folder).length === 0) {
-      yield* tarOf(watched(entriesOfBase(folder), signal), undefined)
-      return
-    }
-    using exported = new ExportFolder()
-    await this.#export(id, folder, exported)
-    const reference = path.join(exported.path, 'Hives', 'System_Delta')
-    yield* tarOf(
-      watched(entriesOfExport(exported.path), signal),
-      existsSync(reference) ? reference : undefined,
-    )
+    using content = await this.#contentOf(id, parent)
+    const { entries, reference } = content
+    yield* tarOf(watched(entries, signal), reference)
   }
 
   /** Windows does not say whether what a layer has is new: all that is not deleted is `modify`. */
@@ -166,19 +165,11 @@ export class HcsDriver implements Driver {
     parent: LayerId | undefined,
     { signal }: CallOptions = {},
   ): Promise<readonly Change[]> {
-    const folder = this.#comparable(id, parent)
-    const changeOf = ({ name, source }: Exported): Change => ({
+    using content = await this.#contentOf(id, parent)
+    return Array.from(watched(content.entries, signal), ({ name, source }): Change => ({
       path: `/${name}`,
       kind: source === undefined ? 'delete' : 'modify',
-    })
-    const listed = async (entries: Iterable<Exported>): Promise<readonly Change[]> =>
-      [...watched(entries, signal)]
-        .map(changeOf)
-        .toSorted((a, b) => Buffer.from(a.path).compare(Buffer.from(b.path)))
-    if (readChain(folder).length === 0) return listed(entriesOfBase(folder))
-    using exported = new ExportFolder()
-    await this.#export(id, folder, exported)
-    return await listed(entriesOfExport(exported.path))
+    })).toSorted((a, b) => Buffer.from(a.path).compare(Buffer.from(b.path)))
   }
 
   async applyDiff(
@@ -196,7 +187,6 @@ export class HcsDriver implements Driver {
 
   /** From the tar, whose files have their sizes. */
   async diffSize(id: LayerId, parent: LayerId | undefined, options: CallOptions = {}): Promise<number> {
-    const { LayerTarReader } = await import('@graphdriver/windows-layer')
     let size = 0
     const nothing = (): void => undefined
     const reader = new LayerTarReader({
@@ -221,9 +211,25 @@ export class HcsDriver implements Driver {
     return this.cleanup()
   }
 
-  async #export(id: LayerId, folder: string, { path: to }: ExportFolder): Promise<void> {
-    enableBackupPrivileges()
-    await this.#mounts.exporting(id, folder, (chain) => this.#layers.export(folder, to, chain))
+  /** What a layer has beyond its parent. A base layer is read where it is, any other Windows exports to a folder. */
+  async #contentOf(id: LayerId, parent: LayerId | undefined): Promise<Content> {
+    const folder = this.#comparable(id, parent)
+    if (readChain(folder).length === 0)
+      return { entries: entriesOfBase(folder), reference: undefined, [Symbol.dispose]: () => undefined }
+    const exported = new ExportFolder()
+    try {
+      enableBackupPrivileges()
+      await this.#mounts.exporting(id, folder, (chain) => this.#layers.export(folder, exported.path, chain))
+    } catch (error) {
+      exported[Symbol.dispose]()
+      throw error
+    }
+    const reference = path.join(exported.path, 'Hives', 'System_Delta')
+    return {
+      entries: entriesOfExport(exported.path),
+      reference: existsSync(reference) ? reference : undefined,
+      [Symbol.dispose]: () => exported[Symbol.dispose](),
+    }
   }
 
   #folder(id: LayerId): string {

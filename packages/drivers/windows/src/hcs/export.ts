@@ -14,6 +14,7 @@ import path from 'node:path'
 import { GraphDriverError } from '@graphdriver/core'
 import { BackupFile, enableBackupPrivileges, longPath } from '@graphdriver/sys/windows'
 import {
+  type BackupMetadata,
   BackupParser,
   ContentReader,
   isReservedName,
@@ -22,7 +23,8 @@ import {
   type WindowsFile,
 } from '@graphdriver/windows-layer'
 import { companion } from './child-writer.ts'
-import { timesOf } from './times.ts'
+import { fileIn } from './layout.ts'
+import { infoOf, type Times, timesOf } from './times.ts'
 
 /** Something that a layer has, or deletes. */
 export interface Exported {
@@ -53,14 +55,14 @@ export class ExportFolder implements Disposable {
 export function* entriesOfExport(folder: string): Generator<Exported> {
   const deleted = readTombstones(folder)
   const listed = function* (relative: string): Generator<Exported> {
-    const directory = path.join(folder, ...relative.split('/'))
+    const directory = fileIn(folder, relative)
     for (const name of namesIn(directory)) {
       if (name.endsWith(companion) || (relative === '' && name === 'tombstones.txt')) continue
       const full = relative === '' ? name : `${relative}/${name}`
       if (isReservedName(name)) continue
       if (/^files\/\$recycle\.bin$/i.test(full)) continue
-      const isDirectory = lstatSync(longPath(path.join(directory, name))).isDirectory()
       const at = path.join(directory, name)
+      const isDirectory = lstatSync(longPath(at)).isDirectory()
       const isTransport = /^files\//i.test(full)
       yield {
         name: full,
@@ -84,7 +86,7 @@ export function* entriesOfExport(folder: string): Generator<Exported> {
 export function* entriesOfBase(layer: string): Generator<Exported> {
   enableBackupPrivileges()
   const listed = function* (relative: string): Generator<Exported> {
-    const at = path.join(layer, ...relative.split('/'))
+    const at = fileIn(layer, relative)
     const found = lstatSync(longPath(at), { throwIfNoEntry: false })
     if (found === undefined) return
     const isDirectory = found.isDirectory()
@@ -154,14 +156,10 @@ function* writeFile(
   source: Source,
   reference: string | undefined,
 ): Generator<void> {
-  const collector = new MetadataCollector(name)
-  const attributes = source.form === 'file' ? attributesOf(source.path) : leadingAttributes(source.path)
-  Array.from(streamsOf(source, collectorParser(collector, name)))
-  const metadata = collector.result()
+  const metadata = metadataOf(name, source)
   writer.file({
     name,
-    attributes,
-    ...timesFor(name, source, reference),
+    ...infoFor(name, source, reference),
     ...metadata,
     size: source.isDirectory ? 0 : metadata.size,
   })
@@ -170,12 +168,15 @@ function* writeFile(
     { stream: (stream, size) => writer.stream(stream, size), data: (chunk) => writer.data(chunk) },
     name,
   )
-  yield* streamsOf(source, collectorParser(content, name))
+  yield* streamsOf(source, new BackupParser(content, name))
   writer.end()
 }
 
-function collectorParser(handler: ConstructorParameters<typeof BackupParser>[0], name: string): BackupParser {
-  return new BackupParser(handler, name)
+/** Data may stand before it, so that the streams are read once for this. */
+function metadataOf(name: string, source: Source): BackupMetadata {
+  const collector = new MetadataCollector(name)
+  for (const _ of streamsOf(source, new BackupParser(collector, name)));
+  return collector.result()
 }
 
 /** Tells a parser of all streams, a piece at a time. */
@@ -202,11 +203,7 @@ function* streamsOf({ path: file, form, security }: Source, parser: BackupParser
   parser.finish()
 }
 
-function attributesOf(file: string): number {
-  using opened = BackupFile.openToRead(file)
-  return opened.basicInfo().attributes
-}
-
+/** Those of a file on its way, which are before its streams. */
 function leadingAttributes(file: string): number {
   const fd = openSync(longPath(file), 'r')
   try {
@@ -218,13 +215,16 @@ function leadingAttributes(file: string): number {
   }
 }
 
-type Times = Pick<WindowsFile, 'created' | 'written' | 'accessed' | 'changed'>
-
-function timesFor(name: string, source: Source, reference: string | undefined): Times {
+function infoFor(
+  name: string,
+  { path: file, form, security }: Source,
+  reference: string | undefined,
+): Times & Pick<WindowsFile, 'attributes'> {
+  const info = infoOf(file)
+  const attributes = form === 'file' ? info.attributes : leadingAttributes(file)
   const isTop = /^(?:files|hives)$/i.test(name)
-  using opened = BackupFile.openToRead(isTop && reference !== undefined ? reference : source.path)
-  const times = timesOf(opened.basicInfo())
-  if (source.form === 'transport' || source.security) return times
+  const times = timesOf(isTop && reference !== undefined ? infoOf(reference) : info)
+  if (form === 'transport' || security) return { ...times, attributes }
   // Those of files that Windows has just written say nothing.
-  return { ...times, created: times.written, accessed: times.written }
+  return { ...times, created: times.written, accessed: times.written, attributes }
 }

@@ -81,6 +81,11 @@ export function writeChain(folder: string, chain: readonly string[]): void {
   writeFileSync(chainFile(folder), JSON.stringify(chain.length === 0 ? null : chain), { mode: 0o600 })
 }
 
+/** A file of a layer's, by its name in the tar. */
+export function fileIn(folder: string, name: string): string {
+  return path.join(folder, ...name.split('/'))
+}
+
 export function isSandbox(folder: string): boolean {
   return existsSync(sandboxDisk(folder))
 }

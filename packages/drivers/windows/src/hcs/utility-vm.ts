@@ -4,6 +4,7 @@ import path from 'node:path'
 import { BackupFile } from '@graphdriver/sys/windows'
 import { fileAttribute, invalidLayer } from '@graphdriver/windows-layer'
 import { changedByWindows } from './layout.ts'
+import { infoOf } from './times.ts'
 
 export const utilityVm = 'UtilityVM'
 
@@ -25,7 +26,7 @@ function cloneDirectory(source: string, target: string, name: string): void {
   mkdirSync(target)
   for (const child of names) {
     const [from, to] = [path.join(source, child), path.join(target, child)]
-    const attributes = attributesOf(from)
+    const { attributes } = infoOf(from)
     const isReparsePoint = (attributes & fileAttribute.reparsePoint) !== 0
     const full = `${name}/${child}`
     if ((attributes & fileAttribute.directory) !== 0 && !isReparsePoint) cloneDirectory(from, to, full)
@@ -34,11 +35,6 @@ function cloneDirectory(source: string, target: string, name: string): void {
     else linkSync(from, to)
   }
   copyStreams(source, target, 'openExisting')
-}
-
-function attributesOf(file: string): number {
-  using opened = BackupFile.openToRead(file)
-  return opened.basicInfo().attributes
 }
 
 function copyFile(from: string, to: string, attributes: number): void {

@@ -3,8 +3,17 @@
  * followed; directories last used stay open, and know what is in them once somebody has asked for another spelling.
  */
 import { closeSync } from 'node:fs'
-import { AT_FDCWD, isSystemError, mkdirat, O, openat, readDirectory, type Stat } from '@graphdriver/sys'
-import { AT_SYMLINK_NOFOLLOW, statx } from '@graphdriver/sys'
+import {
+  AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
+  isSystemError,
+  mkdirat,
+  O,
+  openat,
+  readDirectory,
+  type Stat,
+  statx,
+} from '@graphdriver/sys'
 
 const keptOpen = 64
 const flags = O.RDONLY | O.DIRECTORY | O.NOFOLLOW

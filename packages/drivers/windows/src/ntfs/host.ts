@@ -1,13 +1,14 @@
 /** Whether a place is on an NTFS filesystem that keeps what Windows layers have, found by trying. */
-import { mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import {
   FILESYSTEM_MAGIC,
   filesystemName,
   findCommand,
   isSystemError,
-  makeScratch,
   statfs,
+  tryAt,
+  type Unwritable,
 } from '@graphdriver/sys'
 import { attributesOf, setAttributes, streamsOf } from './attributes.ts'
 
@@ -17,7 +18,7 @@ export interface NtfsHost {
 
 export interface NtfsRefusal {
   readonly supported: false
-  readonly code: 'not-ntfs' | 'no-streams' | 'no-owners' | 'not-writable'
+  readonly code: 'not-ntfs' | 'no-streams' | 'no-owners'
   readonly reason: string
   readonly hint: string
 }
@@ -34,31 +35,15 @@ function howTo(): string {
 }
 
 /** Tries `directory`, which exists. Leaves nothing behind. */
-export function examineHost(directory: string): NtfsHost | NtfsRefusal {
+export function examineHost(directory: string): NtfsHost | NtfsRefusal | Unwritable {
   const other = refuseOther(directory)
   if (other !== undefined) return other
-  try {
-    using scratch = makeScratch(directory, 'probe', 0o700)
-    try {
-      return tryFeatures(scratch.path)
-    } finally {
-      discardProbe(scratch.path)
-    }
-  } catch (error) {
-    if (!isSystemError(error)) throw error
-    const reason = `${directory} cannot be written: ${error.message}`
-    return { supported: false, code: 'not-writable', reason, hint: 'choose another data root' }
-  }
+  return tryAt(directory, tryFeatures)
 }
 
 /** For who changes nothing: nothing is tried. */
 export function examineToRead(home: string): NtfsHost | NtfsRefusal {
   return refuseOther(home) ?? { supported: true }
-}
-
-/** It is small. */
-export function discardProbe(directory: string): void {
-  rmSync(directory, { recursive: true, force: true })
 }
 
 function refuseOther(directory: string): NtfsRefusal | undefined {

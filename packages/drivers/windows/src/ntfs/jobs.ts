@@ -16,7 +16,7 @@ import {
   toTreeChange,
   type TreeChange,
 } from '@graphdriver/archive/trees'
-import { isSystemError, SystemError } from '@graphdriver/sys'
+import { SystemError } from '@graphdriver/sys'
 import { isWindowsHeader, LayerEntries } from '@graphdriver/windows-layer'
 import { ntfsAttributes } from './extra.ts'
 import { forgetInodes } from './forget.ts'
@@ -68,7 +68,7 @@ function removeTree<T>(remove: () => T): T {
   try {
     return remove()
   } catch (error) {
-    if (!isSystemError(error, 'ENOTEMPTY') || !(error instanceof SystemError)) throw error
+    if (!(error instanceof SystemError) || error.code !== 'ENOTEMPTY') throw error
     const note =
       'a file in it is still open; the layer is out of sight, and goes with the next that is removed'
     throw new SystemError(constants.errno.EBUSY, { syscall: error.syscall, path: error.path, note })
@@ -132,8 +132,9 @@ class AnyLayer implements TarHandler, Disposable {
 
   #choose(saysWindows: boolean): WindowsLayer | Extractor {
     const { root } = this.#request
-    if (!saysWindows && !isWindowsLayer(root)) return new Extractor(this.#request, this.#check)
-    if (!isWindowsLayer(root)) makeWindowsLayer(root)
+    const isWindows = isWindowsLayer(root)
+    if (!saysWindows && !isWindows) return new Extractor(this.#request, this.#check)
+    if (!isWindows) makeWindowsLayer(root)
     return new WindowsLayer(root, this.#check)
   }
 }
