@@ -45,7 +45,7 @@ const mkfs: Readonly<Record<Exclude<FilesystemKind, 'tmpfs'>, readonly string[]>
  * By a server in user space, which mounts a file without a loop device: files have owners and modes, streams are
  * files with names `file:stream`.
  */
-const everyFeature = ['permissions', 'streams_interface=windows', 'noatime']
+const everyFeature: readonly string[] = ['permissions', 'streams_interface=windows', 'noatime']
 
 /** What a host needs for one, in the terms of `need`. */
 export function filesystemRequirements(kind: FilesystemKind): readonly Requirement[] {
@@ -64,9 +64,14 @@ async function mountPrivately(
   target: string,
   options: readonly string[],
 ): Promise<void> {
-  await mkdir(target)
+  await mkdir(target, { recursive: true })
   const flags = ['--make-private', '--types', type, '--options', options.join(',')]
   await command('mount', [...flags, source, target])
+}
+
+/** By default with options by which it keeps all that it has. */
+export function mountNtfs(image: string, target: string, options = everyFeature): Promise<void> {
+  return mountPrivately('ntfs-3g', image, target, options)
 }
 
 /** Makes the image in a directory, or in a tmpfs mounted there. @returns its file */
@@ -106,8 +111,8 @@ export async function filesystem(
       await mountPrivately(kind, source, target, [`size=${sizeMiB}m`, 'mode=0755', ...mountOptions])
     } else {
       const image = await makeImage(kind, directory, options)
-      const how = kind === 'ntfs' ? ntfsOptions : ['loop']
-      await mountPrivately(kind === 'ntfs' ? 'ntfs-3g' : kind, image, target, [...how, ...mountOptions])
+      if (kind === 'ntfs') await mountNtfs(image, target, [...ntfsOptions, ...mountOptions])
+      else await mountPrivately(kind, image, target, ['loop', ...mountOptions])
     }
   } catch (error) {
     tearDown(directory)

@@ -27,6 +27,7 @@ export {
 export { killAtCall, killAtEachCall, killRequirement, type KillRequest } from './killed-at-call.ts'
 export { type StallingDisk, stallingDisk, stallingDiskRequirements } from './stalling-disk.ts'
 export { id, makeLayer, workbench, type Workbench, type Workplace } from './workbench.ts'
+export { type VirtualDisk, virtualDisk, virtualDiskRequirements } from './windows/virtual-disk.ts'
 export {
   type WineMachine,
   wineMachine,

@@ -13,7 +13,7 @@ const definition: DriverDefinition<WindowsOptions> = defineDriver({
   platforms: ['linux', 'win32'],
   summary: 'layers of Windows containers: by Windows’ own calls, or on Linux on an NTFS that ntfs-3g serves',
   opensReadOnly: !isWindows,
-  parse: parseOptions,
+  parse: (options) => parseOptions(options, process.platform),
   async probe(host) {
     if (isWindows) return (await import('./hcs/open.ts')).probeHcs(host)
     return (await import('./ntfs/probe.ts')).probeNtfs(host)

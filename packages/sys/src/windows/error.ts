@@ -22,6 +22,7 @@ export const win32 = {
   pathNotFound: 3,
   accessDenied: 5,
   notReady: 21,
+  deviceNotThere: 55,
   fileExists: 80,
   alreadyExists: 183,
   sharingViolation: 32,

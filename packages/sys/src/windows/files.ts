@@ -1,8 +1,6 @@
 /** Files of Windows as programs for backup see them: all their streams in one, whatever their lists of access say. */
-import { fromWin32, win32 } from './error.ts'
-import { koffi, systemLibrary } from './library.ts'
-
-type Handle = bigint | number
+import { fromWin32 } from './error.ts'
+import { calls, failure, type Handle, isInvalid } from './native.ts'
 
 /** Nanoseconds since 1970 do not fit: FILETIMEs, hundreds of nanoseconds since 1601. */
 export interface BasicInfo {
@@ -28,153 +26,6 @@ const disposition = { createNew: 1, openExisting: 3 } as const
 const backupSemantics = 0x0200_0000 | 0x0020_0000 | 0x0800_0000
 const basicInfoClass = 0
 const basicInfoLength = 40
-
-interface Calls {
-  CreateFileW(
-    path: string,
-    access: number,
-    share: number,
-    security: null,
-    disposition: number,
-    flags: number,
-    template: number,
-  ): Handle
-  CloseHandle(handle: Handle): number
-  BackupRead(
-    handle: Handle,
-    into: Buffer,
-    length: number,
-    read: number[],
-    abort: number,
-    security: number,
-    context: unknown[],
-  ): number
-  BackupWrite(
-    handle: Handle,
-    from: Uint8Array | null,
-    length: number,
-    written: number[],
-    abort: number,
-    security: number,
-    context: unknown[],
-  ): number
-  SetFileInformationByHandle(handle: Handle, kind: number, from: Buffer, length: number): number
-  GetFileInformationByHandleEx(handle: Handle, kind: number, into: Buffer, length: number): number
-  GetVolumeInformationW(
-    root: string,
-    name: null,
-    nameLength: number,
-    serial: null,
-    longest: null,
-    flags: null,
-    filesystem: Buffer,
-    length: number,
-  ): number
-  GetCurrentProcess(): Handle
-  OpenProcessToken(process: Handle, access: number, token: Handle[]): number
-  LookupPrivilegeValueW(system: null, name: string, luid: Buffer): number
-  AdjustTokenPrivileges(
-    token: Handle,
-    disableAll: number,
-    state: Buffer,
-    length: number,
-    previous: null,
-    returned: null,
-  ): number
-  GetLastError(): number
-}
-
-const kernel32 = {
-  CreateFileW:
-    'intptr_t __stdcall CreateFileW(str16 path, uint32_t access, uint32_t share, void *security, uint32_t disposition, uint32_t flags, intptr_t template)',
-  CloseHandle: 'int __stdcall CloseHandle(intptr_t handle)',
-  BackupRead:
-    'int __stdcall BackupRead(intptr_t handle, void *into, uint32_t length, _Out_ uint32_t *read, int abort, int security, _Inout_ void **context)',
-  BackupWrite:
-    'int __stdcall BackupWrite(intptr_t handle, void *from, uint32_t length, _Out_ uint32_t *written, int abort, int security, _Inout_ void **context)',
-  SetFileInformationByHandle:
-    'int __stdcall SetFileInformationByHandle(intptr_t handle, int kind, void *from, uint32_t length)',
-  GetFileInformationByHandleEx:
-    'int __stdcall GetFileInformationByHandleEx(intptr_t handle, int kind, void *into, uint32_t length)',
-  GetVolumeInformationW:
-    'int __stdcall GetVolumeInformationW(str16 root, void *name, uint32_t nameLength, void *serial, void *longest, void *flags, void *filesystem, uint32_t length)',
-  GetCurrentProcess: 'intptr_t __stdcall GetCurrentProcess()',
-  GetLastError: 'uint32_t __stdcall GetLastError()',
-} as const
-
-const advapi32 = {
-  OpenProcessToken:
-    'int __stdcall OpenProcessToken(intptr_t process, uint32_t access, _Out_ intptr_t *token)',
-  LookupPrivilegeValueW: 'int __stdcall LookupPrivilegeValueW(void *system, str16 name, void *luid)',
-  AdjustTokenPrivileges:
-    'int __stdcall AdjustTokenPrivileges(intptr_t token, int disableAll, void *state, uint32_t length, void *previous, void *returned)',
-} as const
-
-let bound: Calls | undefined
-
-function calls(caller: string): Calls {
-  if (bound !== undefined) return bound
-  koffi(caller)
-  const from = (
-    library: string,
-    signatures: Readonly<Record<string, string>>,
-  ): readonly (readonly [string, unknown])[] => {
-    const dll = systemLibrary(library)
-    return Object.entries(signatures).map(([name, signature]) => [name, dll.func(signature)] as const)
-  }
-  return (bound = Object.fromEntries([
-    ...from('kernel32.dll', kernel32),
-    ...from('advapi32.dll', advapi32),
-  ]) as unknown as Calls)
-}
-
-/** Of the call before. */
-function failure(syscall: string, path?: string): Error {
-  return fromWin32(calls(syscall).GetLastError(), { syscall, path })
-}
-
-const privileges = ['SeBackupPrivilege', 'SeRestorePrivilege', 'SeSecurityPrivilege'] as const
-const tokenAdjustAndQuery = 0x28
-const enabled = 2
-let arePrivilegesEnabled = false
-
-/**
- * Lets this process read and write files whatever their lists of access say. It is the process that may, not a thread,
- * since calls of the pool run on any.
- *
- * @throws WindowsError EPERM where the user has not that right: administrators do
- */
-export function enableBackupPrivileges(): void {
-  if (arePrivilegesEnabled) return
-  const c = calls('AdjustTokenPrivileges')
-  const token: Handle[] = [0]
-  if (c.OpenProcessToken(c.GetCurrentProcess(), tokenAdjustAndQuery, token) === 0)
-    throw failure('OpenProcessToken')
-  try {
-    for (const name of privileges) {
-      const state = Buffer.alloc(16)
-      state.writeUInt32LE(1, 0)
-      if (c.LookupPrivilegeValueW(null, name, state.subarray(4, 12)) === 0)
-        throw failure('LookupPrivilegeValueW', name)
-      state.writeUInt32LE(enabled, 12)
-      if (c.AdjustTokenPrivileges(token[0] ?? 0, 0, state, 0, null, null) === 0)
-        throw failure('AdjustTokenPrivileges', name)
-      // It succeeds too when it has done nothing.
-      if (c.GetLastError() === win32.notAllAssigned) throw failure('AdjustTokenPrivileges', name)
-    }
-    arePrivilegesEnabled = true
-  } finally {
-    c.CloseHandle(token[0] ?? 0)
-  }
-}
-
-/** What the filesystem calls itself: `NTFS`, `ReFS`. @param root of the volume, as `C:\` */
-export function volumeFilesystem(root: string): string {
-  const name = Buffer.alloc(2 * 64)
-  if (calls('GetVolumeInformationW').GetVolumeInformationW(root, null, 0, null, null, null, name, 64) === 0)
-    throw failure('GetVolumeInformationW', root)
-  return name.toString('utf16le').replace(/\0.*$/s, '')
-}
 
 /** A path that may be longer than 260 characters. */
 export function longPath(path: string): string {
@@ -219,7 +70,7 @@ export class BackupFile implements Disposable {
       backupSemantics,
       0,
     )
-    if (BigInt(handle) === -1n) throw failure('CreateFileW', path)
+    if (isInvalid(handle)) throw failure('CreateFileW', path)
     return new BackupFile(path, handle)
   }
 

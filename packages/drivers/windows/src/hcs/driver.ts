@@ -19,6 +19,7 @@ import {
   type StatusRow,
   type TarStream,
 } from '@graphdriver/core'
+import { isSystemError } from '@graphdriver/sys'
 import { enableBackupPrivileges, isWindowsError, type WindowsLayers, win32 } from '@graphdriver/sys/windows'
 import { LayerTarReader } from '@graphdriver/windows-layer'
 import { entriesOfBase, entriesOfExport, type Exported, ExportFolder, tarOf } from './export.ts'
@@ -249,7 +250,7 @@ export class HcsDriver implements Driver {
   /** The chain of a layer on this one. One without files, such as Docker's `-init`, is no part of it. */
   async #chainOn(parent: LayerId): Promise<readonly string[]> {
     const folder = findLayer(this.home, parent)
-    const shown = (await this.#layers.mountPath(folder)) || folder
+    const shown = isSandbox(folder) ? folder : (await this.#layers.mountPath(folder)) || folder
     const below = readChain(folder)
     return existsSync(path.join(shown, 'Files')) ? [shown, ...below] : below
   }
@@ -288,7 +289,9 @@ async function unlessTaken(id: LayerId, make: () => Promise<void>): Promise<void
   try {
     await make()
   } catch (error) {
-    throw isWindowsError(error, win32.fileExists, win32.alreadyExists) ? taken(id, error) : error
+    const isTaken =
+      isSystemError(error, 'EEXIST') || isWindowsError(error, win32.fileExists, win32.alreadyExists)
+    throw isTaken ? taken(id, error) : error
   }
 }
 

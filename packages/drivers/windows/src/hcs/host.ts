@@ -5,6 +5,7 @@ import {
   enableBackupPrivileges,
   hasWindowsLayers,
   isWindowsError,
+  type LayerApi,
   volumeFilesystem,
 } from '@graphdriver/sys/windows'
 
@@ -12,6 +13,8 @@ import {
 export interface HostFacts {
   /** vmcompute.dll is there. */
   readonly hasLayers: boolean
+  /** The DLL whose calls are to be made is there. */
+  readonly hasApi: boolean
   /** As it calls itself; undefined where that could not be told. */
   readonly filesystem: string | undefined
   /** What is in the way of the home, and is no directory. */
@@ -22,14 +25,15 @@ export interface HostFacts {
 
 export interface HostRefusal {
   readonly supported: false
-  readonly code: 'no-containers' | 'refs' | 'not-privileged' | 'not-writable'
+  readonly code: 'no-containers' | 'no-api' | 'refs' | 'not-privileged' | 'not-writable'
   readonly reason: string
   readonly hint: string
 }
 
-export function factsAt(home: string): HostFacts {
+export function factsAt(home: string, api: LayerApi): HostFacts {
   return {
     hasLayers: hasWindowsLayers(),
+    hasApi: hasWindowsLayers(api),
     filesystem: orUndefined(() => volumeFilesystem(path.parse(path.resolve(home)).root)),
     obstacle: obstacleAbove(home),
     isPrivileged: orUndefined(() => (enableBackupPrivileges(), true)) ?? false,
@@ -55,7 +59,7 @@ function orUndefined<T>(look: () => T): T | undefined {
 /** Why it cannot be, if it cannot. */
 export function refusalOf(
   home: string,
-  { hasLayers, filesystem, obstacle, isPrivileged }: HostFacts,
+  { hasLayers, hasApi, filesystem, obstacle, isPrivileged }: HostFacts,
 ): HostRefusal | undefined {
   if (!hasLayers)
     return {
@@ -63,6 +67,13 @@ export function refusalOf(
       code: 'no-containers',
       reason: 'this Windows has no vmcompute.dll: its feature Containers is off',
       hint: 'Enable-WindowsOptionalFeature -Online -FeatureName Containers (Windows Server: Install-WindowsFeature Containers), then restart',
+    }
+  if (!hasApi)
+    return {
+      supported: false,
+      code: 'no-api',
+      reason: 'this Windows has no computestorage.dll, which came with version 1809',
+      hint: 'leave the option api at vmcompute',
     }
   if (obstacle !== undefined)
     return {

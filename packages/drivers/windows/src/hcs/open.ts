@@ -6,18 +6,18 @@ import { HcsDriver } from './driver.ts'
 import { factsAt, refusalOf } from './host.ts'
 import { finishRemovals } from './removal.ts'
 
-export async function probeHcs({ home }: DriverHost<WindowsOptions>): Promise<Probe> {
+export async function probeHcs({ home, options: { api } }: DriverHost<WindowsOptions>): Promise<Probe> {
   return (
-    refusalOf(home, factsAt(home)) ?? {
+    refusalOf(home, factsAt(home, api)) ?? {
       supported: true,
-      notes: ['layers by Windows’ own calls (vmcompute.dll)'],
+      notes: [`layers by Windows’ own calls (${api}.dll)`],
     }
   )
 }
 
 /** @throws GD_DRIVER_UNSUPPORTED */
-export async function openHcs({ home }: DriverHost<WindowsOptions>): Promise<Driver> {
-  const refusal = refusalOf(home, factsAt(home))
+export async function openHcs({ home, options: { api } }: DriverHost<WindowsOptions>): Promise<Driver> {
+  const refusal = refusalOf(home, factsAt(home, api))
   if (refusal !== undefined)
     throw new GraphDriverError(
       'GD_DRIVER_UNSUPPORTED',
@@ -29,7 +29,7 @@ export async function openHcs({ home }: DriverHost<WindowsOptions>): Promise<Dri
       },
     )
   mkdirSync(home, { recursive: true, mode: 0o700 })
-  const layers = windowsLayers()
+  const layers = windowsLayers(api)
   await finishRemovals(layers, home)
   return new HcsDriver(home, layers)
 }

@@ -12,7 +12,7 @@ export async function removeLayer(layers: WindowsLayers, id: LayerId, folder: st
   const hidden = removingFolder(folder)
   // What is left of a removal that did not end has the name.
   if (existsSync(hidden)) await layers.destroy(hidden)
-  if (!hide(folder, hidden)) return
+  if (!(await hide(folder, hidden))) return
   await layers.destroy(hidden)
 }
 
@@ -33,13 +33,13 @@ async function demandUnused(layers: WindowsLayers, id: LayerId): Promise<void> {
 }
 
 /** @returns false when there is nothing */
-function hide(folder: string, hidden: string): boolean {
+async function hide(folder: string, hidden: string): Promise<boolean> {
   try {
     return rename(folder, hidden)
   } catch (error) {
     // A process that died may have left the disk attached, and Windows holds its file then.
     if (!isSystemError(error, 'EACCES', 'EPERM', 'EBUSY') || !existsSync(sandboxDisk(folder))) throw error
-    detachDisk(sandboxDisk(folder))
+    await detachDisk(sandboxDisk(folder))
     return rename(folder, hidden)
   }
 }

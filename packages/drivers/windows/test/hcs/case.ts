@@ -3,11 +3,15 @@ import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { type Driver, type LayerId, parseLayerId } from '@graphdriver/core'
-import windows from '@graphdriver/windows'
+import windows, { type WindowsOptions } from '@graphdriver/windows'
 import { type LayerEntry, readLayer, writeLayer } from '@graphdriver/windows-layer'
+
+export type LayerApi = WindowsOptions['api']
 
 export interface HcsCase {
   readonly name: string
+  /** It is about these calls only. */
+  readonly api?: LayerApi
   readonly run: (context: HcsContext) => Promise<void>
 }
 
@@ -25,9 +29,11 @@ let count = 0
 /** A data root and a memory of the double's for one case. */
 export class HcsContext {
   readonly root: string
+  readonly api: LayerApi
   readonly #memory: string
 
-  constructor() {
+  constructor(api: LayerApi) {
+    this.api = api
     // Other runs work in the same Windows.
     const number = `${process.pid}-${count++}`
     this.root = `C:\\case${number}`
@@ -41,7 +47,7 @@ export class HcsContext {
   }
 
   open(): Promise<Driver> {
-    return windows.open({ root: this.root, home: this.home, options: {} })
+    return windows.open({ root: this.root, home: this.home, options: { api: this.api } })
   }
 
   /** All calls so far. */

@@ -22,13 +22,24 @@ import { failureCases } from './failure-cases.ts'
 import { traceCases } from './trace-cases.ts'
 import { utilityVmCases } from './utility-vm-cases.ts'
 
+/** To show a layer, and to hide it. */
+const showingCalls = {
+  vmcompute: ['ActivateLayer', 'PrepareLayer', 'UnprepareLayer', 'DeactivateLayer'],
+  computestorage: [
+    'AttachVirtualDisk',
+    'HcsAttachLayerStorageFilter',
+    'HcsDetachLayerStorageFilter',
+    'DetachVirtualDisk',
+  ],
+} as const
+
 export const cases: readonly HcsCase[] = [
   {
     name: 'says that it can serve, and by what',
-    async run({ root, home }) {
-      assert.deepEqual(await windows.probe({ root, home, options: {} }), {
+    async run({ root, home, api }) {
+      assert.deepEqual(await windows.probe({ root, home, options: { api } }), {
         supported: true,
-        notes: ['layers by Windows’ own calls (vmcompute.dll)'],
+        notes: [`layers by Windows’ own calls (${api}.dll)`],
       })
       assert.equal(existsSync(root), false)
     },
@@ -174,7 +185,7 @@ export const cases: readonly HcsCase[] = [
       assert.equal(new Set(mounts.map(({ path: at }) => at)).size, 1)
       for (const mount of mounts) await mount[Symbol.asyncDispose]()
       const made = context.callsAfter(before)
-      for (const call of ['ActivateLayer', 'PrepareLayer', 'UnprepareLayer', 'DeactivateLayer'])
+      for (const call of showingCalls[context.api])
         assert.equal(made.filter((one) => one === call).length, 1, call)
       assert.deepEqual(context.held(), [])
       await driver.put(id('container'))
@@ -188,7 +199,8 @@ export const cases: readonly HcsCase[] = [
       await image(driver, 'base', undefined, ...base)
       const parent = id('base')
       await driver.createReadWrite(id('container'), { parent, storageOptions: { size: '30G' } })
-      const expanded = context.calls().find(({ call }) => call === 'ExpandSandboxSize')
+      const expansion = { vmcompute: 'ExpandSandboxSize', computestorage: 'ExpandVirtualDisk' } as const
+      const expanded = context.calls().find(({ call }) => call === expansion[context.api])
       assert.equal(expanded?.['size'], String(30 * 1024 ** 3))
       for (const storageOptions of [{ size: 'much' }, { inodes: '5' }, { other: 'x' }]) {
         const error = await rejection(driver.createReadWrite(id('other'), { parent, storageOptions }))
@@ -199,6 +211,34 @@ export const cases: readonly HcsCase[] = [
         'GD_INVALID_OPTION',
       )
       assert.deepEqual(context.folders(), ['base', 'container'])
+    },
+  },
+  {
+    // Wine calls itself build 18362, on which Windows' own call leaves the volume as it was.
+    name: 'the volume on a disk that grew grows with it',
+    async run(context) {
+      const driver = await context.open()
+      await image(driver, 'base', undefined, ...base)
+      const parent = id('base')
+      const extended = (): readonly unknown[] =>
+        context
+          .calls()
+          .filter(({ call }) => call === 'FSCTL_EXTEND_VOLUME')
+          .map(({ layer, sectors }) => [layer, sectors])
+      // The double's volume is as large as the filesystem that this runs on, which is between these.
+      await driver.createReadWrite(id('small'), { parent, storageOptions: { size: '1M' } })
+      assert.deepEqual(extended(), [])
+      await driver.createReadWrite(id('large'), { parent, storageOptions: { size: '4P' } })
+      const large = [path.join(context.home, 'large'), String(1024 ** 5 * (4 / 512))]
+      assert.deepEqual(extended(), [large])
+      assert.deepEqual(context.held(), [])
+      await within(
+        driver,
+        'large',
+        () => driver.setQuota?.(id('large'), { size: 1024 ** 5 * 5 }) ?? assert.fail(),
+      )
+      assert.equal(extended().length, 2)
+      assert.deepEqual(context.held(), [])
     },
   },
   {
@@ -250,7 +290,8 @@ export const cases: readonly HcsCase[] = [
       await driver.get(id('container'))
       await driver.remove(id('container'))
       assert.deepEqual([context.held(), context.folders()], [[], ['base']])
-      await context.failing('DestroyLayer=80070020', () => rejection(driver.remove(id('base'))))
+      const destroying = { vmcompute: 'DestroyLayer', computestorage: 'HcsDestroyLayer' } as const
+      await context.failing(`${destroying[context.api]}=80070020`, () => rejection(driver.remove(id('base'))))
       assert.deepEqual(context.folders(), ['base-removing'])
       assert.deepEqual(await Array.fromAsync(driver.layers()), [])
       await context.open()

@@ -54,7 +54,12 @@ const operations: readonly Operation[] = [
 /** ERROR_GEN_FAILURE: a device does not work. */
 const failure = '8007001f'
 
-const lettingGo: ReadonlySet<string> = new Set(['UnprepareLayer', 'DeactivateLayer'])
+const lettingGo: ReadonlySet<string> = new Set([
+  'UnprepareLayer',
+  'DeactivateLayer',
+  'HcsDetachLayerStorageFilter',
+  'DetachVirtualDisk',
+])
 
 async function failsEachCall(context: HcsContext, { run, undo, isWhole }: Operation): Promise<void> {
   const driver = await context.open()

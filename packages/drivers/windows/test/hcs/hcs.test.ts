@@ -4,11 +4,13 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { need, type WineMachine, wineMachine, wineRequirements, windowsPath } from '@tooling/lab'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { LayerApi } from './case.ts'
 import { cases } from './cases.ts'
 import { type HcsMutant, mutants } from './mutants.ts'
 import { mutated } from './mutated.ts'
 
 const missing = need(...wineRequirements)
+const layerApis = ['vmcompute', 'computestorage'] as const satisfies readonly LayerApi[]
 const program = path.join(import.meta.dirname, 'main.ts')
 
 interface Result {
@@ -16,9 +18,13 @@ interface Result {
   readonly error?: string
 }
 
-async function resultsOf(machine: WineMachine, module: string): Promise<ReadonlyMap<string, Result>> {
+async function resultsOf(
+  machine: WineMachine,
+  module: string,
+  api: LayerApi = 'vmcompute',
+): Promise<ReadonlyMap<string, Result>> {
   const file = path.join(await mkdtemp(path.join(tmpdir(), 'hcs-')), 'results.jsonl')
-  const { status, output } = await machine.run(module, [windowsPath(file)])
+  const { status, output } = await machine.run(module, [windowsPath(file), api])
   const lines = (await readFile(file, 'utf8').catch(() => '')).split('\n').filter((line) => line !== '')
   const results = lines.map((line) => JSON.parse(line) as Result)
   if (status !== 0)
@@ -28,31 +34,33 @@ async function resultsOf(machine: WineMachine, module: string): Promise<Readonly
 
 describe.skipIf(missing !== undefined)(`the double of Windows (${missing ?? 'under Wine'})`, () => {
   let machine: WineMachine
-  let results: ReadonlyMap<string, Result>
+  const results = new Map<LayerApi, ReadonlyMap<string, Result>>()
 
   beforeAll(async () => {
     machine = await wineMachine()
-    results = await resultsOf(machine, program)
+    for (const api of layerApis) results.set(api, await resultsOf(machine, program, api))
   }, 600_000)
 
   afterAll(async () => {
     await machine[Symbol.asyncDispose]()
   }, 120_000)
 
-  test.each(cases.map(({ name }) => name))('%s', (name) => {
-    expect(results.get(name)).toEqual({ name })
+  describe.each(layerApis)('%s.dll', (api) => {
+    const own = cases.filter((one) => one.api === undefined || one.api === api)
+    test.each(own.map(({ name }) => name))('%s', (name) => {
+      expect(results.get(api)?.get(name)).toEqual({ name })
+    })
   })
 
-  test('without the feature Containers it says so, with the remedy', { timeout: 120_000 }, async () => {
+  test.each([
+    ['vmcompute', 'no-containers', 'Enable-WindowsOptionalFeature'],
+    ['computestorage', 'no-api', 'leave the option api'],
+  ] as const)('without %s.dll it says so, with the remedy', { timeout: 120_000 }, async (api, code, hint) => {
     await using bare = await wineMachine()
-    await rm(path.join(bare.drive, 'windows/system32/vmcompute.dll'))
-    const results = await resultsOf(bare, path.join(import.meta.dirname, 'probe.ts'))
-    expect(results.get('probe')).toMatchObject({
-      probe: {
-        supported: false,
-        code: 'no-containers',
-        hint: expect.stringContaining('Enable-WindowsOptionalFeature'),
-      },
+    await rm(path.join(bare.drive, `windows/system32/${api}.dll`))
+    const found = await resultsOf(bare, path.join(import.meta.dirname, 'probe.ts'), api)
+    expect(found.get('probe')).toMatchObject({
+      probe: { supported: false, code, hint: expect.stringContaining(hint) },
       opened: 'GD_DRIVER_UNSUPPORTED',
     })
   })
@@ -60,7 +68,7 @@ describe.skipIf(missing !== undefined)(`the double of Windows (${missing ?? 'und
   /** Names of the cases that failed. */
   async function failedOn(mutant: HcsMutant): Promise<readonly string[]> {
     await using copy = await mutated(mutant)
-    const found = await resultsOf(machine, copy.program).catch(() => undefined)
+    const found = await resultsOf(machine, copy.program, mutant.api).catch(() => undefined)
     if (found === undefined) return ['the process ended']
     return [...found.values()].filter(({ error }) => error !== undefined).map(({ name }) => name)
   }

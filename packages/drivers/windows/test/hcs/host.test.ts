@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { type HostFacts, refusalOf } from '../../src/hcs/host.ts'
 
-const able: HostFacts = { hasLayers: true, filesystem: 'NTFS', isPrivileged: true }
+const able: HostFacts = { hasLayers: true, hasApi: true, filesystem: 'NTFS', isPrivileged: true }
 
 test('a Windows that has all is not refused', () => {
   expect(refusalOf('C:\\root', able)).toBeUndefined()
@@ -10,6 +10,7 @@ test('a Windows that has all is not refused', () => {
 
 test.each([
   [{ ...able, hasLayers: false }, 'no-containers', /Enable-WindowsOptionalFeature .* Containers/],
+  [{ ...able, hasApi: false }, 'no-api', /api/],
   [{ ...able, filesystem: 'ReFS' }, 'refs', /NTFS/],
   [{ ...able, isPrivileged: false }, 'not-privileged', /administrator/],
 ] as const)('%o is refused as %s, with the remedy', (facts, code, hint) => {

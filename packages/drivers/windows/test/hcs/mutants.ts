@@ -1,3 +1,5 @@
+import type { LayerApi } from './case.ts'
+
 /** The engine and its bindings, wrong in one place each. */
 export interface HcsMutant {
   readonly does: string
@@ -5,7 +7,11 @@ export interface HcsMutant {
   readonly package: 'sys' | 'drivers/windows'
   readonly from: string | RegExp
   readonly to: string
+  /** Whose cases are to catch it; by default `vmcompute`. */
+  readonly api?: LayerApi
 }
+
+const storage = { package: 'sys', api: 'computestorage' } as const
 
 export const mutants: readonly HcsMutant[] = [
   {
@@ -35,7 +41,12 @@ export const mutants: readonly HcsMutant[] = [
     from: /descriptors\.length === 0 \? null : descriptors/,
     to: 'null',
   },
-  { does: 'takes all results for success', package: 'sys', from: /hresult < 0/, to: 'false' },
+  {
+    does: 'takes all results for success',
+    package: 'sys',
+    from: /hresult < 0(?=\)\s*throw fromHresult\(hresult, \{ syscall: name, path: subjectOf)/,
+    to: 'false',
+  },
   {
     does: 'attaches the filter before it activates',
     package: 'drivers/windows',
@@ -119,5 +130,48 @@ export const mutants: readonly HcsMutant[] = [
     package: 'sys',
     from: /str16 name, _Out_ uint8_t \*guid/,
     to: 'const char16_t name[2], _Out_ uint8_t *guid',
+  },
+  {
+    does: 'leaves the volume as it was when its disk grows',
+    package: 'sys',
+    from: /build >= 18_?362/,
+    to: 'build >= 999_999',
+  },
+  {
+    ...storage,
+    does: 'names the layers below by the bytes of their GUIDs in order',
+    from: 'guid.readUInt32LE(0)',
+    to: 'guid.readUInt32BE(0)',
+  },
+  { ...storage, does: 'names no layers below', from: /Layers: layers/, to: 'Layers: []' },
+  {
+    ...storage,
+    does: 'attaches a disk for as long as its handle is open',
+    from: /disk\.attach\(true\)/,
+    to: 'disk.attach(false)',
+  },
+  {
+    ...storage,
+    does: 'initializes no volume',
+    from: /['"]HcsInitializeLegacyWritableLayer['"],\s*layer/,
+    to: '"HcsDestroyLayer", "C:\\\\nothing"',
+  },
+  {
+    ...storage,
+    does: 'expands a disk in the wrong field',
+    from: /parameters\.writeBigUInt64LE\(BigInt\(bytes\), 8\)/,
+    to: 'parameters.writeBigUInt64LE(BigInt(bytes), 4)',
+  },
+  {
+    ...storage,
+    does: 'leaves a sandbox whose volume could not be made',
+    from: /await call\(['"]HcsDestroyLayer['"], layer, layer\)\.catch\([^;]*;\s*throw/,
+    to: 'throw',
+  },
+  {
+    ...storage,
+    does: 'exports a container’s layer as an image’s',
+    from: /if \(isSandbox\(layer\)\)\s*await call\(['"]HcsExportLegacy/,
+    to: 'if (false) await call("HcsExportLegacy',
   },
 ]

@@ -1,12 +1,12 @@
 /**
- * On a real Windows, elevated: `node on-windows.ts IMAGE RESULTS`, with an image as `docker save` writes it. The image's own
+ * On a real Windows, elevated: `node on-windows.ts IMAGE RESULTS API`, with an image as `docker save` writes it. The image's own
  * layers go through Windows' own calls, and what was seen is written down, call by call of ours. Nothing of this is a
  * double's; and until a runner of ours has run it, nothing of it was seen.
  */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { createReadStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { release, tmpdir } from 'node:os'
 import path from 'node:path'
 import { decompress } from '@graphdriver/archive'
 import { type Driver, hostOf, type LayerId, parseLayerId } from '@graphdriver/core'
@@ -19,7 +19,7 @@ interface Seen {
   readonly milliseconds: number
 }
 
-const [image = '', results = 'conformance.json'] = process.argv.slice(2)
+const [image = '', results = 'conformance.json', api = 'vmcompute'] = process.argv.slice(2)
 const seen: Seen[] = []
 const directory = mkdtempSync(path.join(tmpdir(), 'graphdriver-'))
 
@@ -84,7 +84,7 @@ async function importAll(driver: Driver, files: readonly string[]): Promise<read
 
 try {
   const files = layersOf()
-  const host = hostOf(windows, { root: path.join(directory, 'root') })
+  const host = hostOf(windows, { root: path.join(directory, 'root'), options: { api } })
   const driver = await windows.open(host)
   let layers: readonly LayerId[] = []
   const container = parseLayerId('container')
@@ -112,7 +112,7 @@ try {
     assert.deepEqual(await Array.fromAsync(driver.layers()), [])
   })
 } finally {
-  writeFileSync(results, `${JSON.stringify({ os: process.version, seen }, null, 2)}\n`)
+  writeFileSync(results, `${JSON.stringify({ os: release(), node: process.version, api, seen }, null, 2)}\n`)
   rmSync(directory, { recursive: true, force: true })
 }
 process.exitCode = seen.some(({ error }) => error !== undefined) ? 1 : 0

@@ -2,8 +2,9 @@
 import { appendFileSync } from 'node:fs'
 import windows from '@graphdriver/windows'
 
-const [results = ''] = process.argv.slice(2)
-const host = { root: 'C:\\probed', home: 'C:\\probed\\windowsfilter', options: {} }
+const [results = '', name = 'vmcompute'] = process.argv.slice(2)
+const api = name === 'computestorage' ? name : 'vmcompute'
+const host = { root: 'C:\\probed', home: 'C:\\probed\\windowsfilter', options: { api } } as const
 const probe = await windows.probe(host)
 const opened = await windows.open(host).then(
   () => 'opened',
