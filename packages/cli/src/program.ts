@@ -13,7 +13,7 @@ import type { RmiFlags } from './commands/rmi.ts'
 import type { RunFlags } from './commands/run.ts'
 import { UsageError } from './failure.ts'
 import type { Invocation } from './invocation.ts'
-import { type GlobalFlags, logLevels } from './settings.ts'
+import { durabilities, type GlobalFlags, logLevels } from './settings.ts'
 
 /** Runs a command; the exit code is 0 where none is returned. */
 export type Perform = (
@@ -251,6 +251,10 @@ function withGlobals(command: Command, group?: string): Command {
     new Option('--driver <name>', 'the storage driver, instead of the first that can serve'),
     new Option('--driver-option <key=value>', 'for the driver; may be repeated').argParser(appendPair),
     new Option('--read-only', 'change nothing in the data root, and nothing beside a dockerd that is alive'),
+    new Option(
+      '--durability <level>',
+      'safe: layers are on the disk before they are listed, the default; fast: a power cut may leave empty files',
+    ).choices(durabilities),
     new Option('--json', 'print one JSON document'),
     new Option('--no-progress', 'show no progress'),
     new Option('--log-level <level>', 'how much to say on stderr').choices(logLevels),

@@ -123,7 +123,8 @@ export class Session implements AsyncDisposable {
   }
 
   #stores(readOnly: boolean, signal: AbortSignal = this.#invocation.signal): Promise<Stores> {
-    return openStores({ root: this.root, driver: this.driver, readOnly, signal })
+    const { durability } = this.#invocation.settings
+    return openStores({ root: this.root, driver: this.driver, readOnly, durability, signal })
   }
 
   async #lock(

@@ -10,10 +10,15 @@ export interface Settings {
   readonly driverOptions: DriverOptions
   /** Nothing under the root is to change. */
   readonly readOnly: boolean
+  readonly durability: Durability
   readonly json: boolean
   readonly logLevel: LogLevel
   readonly progress: boolean
 }
+
+/** Whether a layer is on the disk before it is listed. */
+export const durabilities = ['safe', 'fast'] as const
+export type Durability = (typeof durabilities)[number]
 
 export const logLevels = ['error', 'warn', 'info', 'debug'] as const
 export type LogLevel = (typeof logLevels)[number]
@@ -24,6 +29,7 @@ export interface GlobalFlags {
   readonly driver?: string
   readonly driverOption?: DriverOptions
   readonly readOnly?: boolean | undefined
+  readonly durability?: Durability
   readonly json?: boolean
   readonly logLevel?: LogLevel
   readonly verbose?: boolean
@@ -36,6 +42,7 @@ export function settingsOf(flags: GlobalFlags): Settings {
     driver: flags.driver ?? process.env['GRAPHDRIVER_DRIVER'],
     driverOptions: flags.driverOption ?? {},
     readOnly: flags.readOnly ?? false,
+    durability: flags.durability ?? 'safe',
     json: flags.json ?? false,
     logLevel: flags.verbose === true ? 'debug' : (flags.logLevel ?? 'warn'),
     progress: flags.progress ?? true,

@@ -2,6 +2,7 @@ import type { Driver } from '@graphdriver/core'
 import { type ImageStore, openImageStore, openReferenceStore, type ReferenceStore } from '@graphdriver/image'
 import { type DirectoryLayerStore, openLayerStore } from '@graphdriver/layer-store'
 import { Resources } from './resources.ts'
+import type { Durability } from './settings.ts'
 
 /** The records under a data root, as they are now. Disposing closes them and deletes nothing. */
 export interface Stores extends AsyncDisposable {
@@ -14,12 +15,19 @@ export interface OpenStoresOptions {
   readonly root: string
   readonly driver: Driver
   readonly readOnly: boolean
+  readonly durability: Durability
   readonly signal: AbortSignal
 }
 
-export async function openStores({ root, driver, readOnly, signal }: OpenStoresOptions): Promise<Stores> {
+export async function openStores({
+  root,
+  driver,
+  readOnly,
+  durability,
+  signal,
+}: OpenStoresOptions): Promise<Stores> {
   await using open = new Resources()
-  const layers = open.use(await openLayerStore({ root, driver, readOnly, signal }))
+  const layers = open.use(await openLayerStore({ root, driver, readOnly, durability, signal }))
   const images = open.use(await openImageStore({ root, driver: driver.name, layers, signal }))
   const references = await openReferenceStore({ root, driver: driver.name })
   const kept = open.move()

@@ -20,3 +20,8 @@ export async function startServing(...args: readonly string[]): Promise<ServingP
   }
   return { kill, [Symbol.asyncDispose]: () => kill('SIGTERM') }
 }
+
+/** `graphdriver containerd-snapshotter` as a process of its own. */
+export function startSnapshotter(driver: string, root: string, socket: string): Promise<ServingProcess> {
+  return startServing('containerd-snapshotter', '--driver', driver, '--root', root, '--socket', socket)
+}

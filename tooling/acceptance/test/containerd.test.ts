@@ -8,11 +8,14 @@ import {
   type LabImage,
   need,
   temporaryDirectory,
+  type Containerd,
+  snapshotter,
+  startContainerd,
 } from '@tooling/lab'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { type Containerd, snapshotter, startContainerd, startSnapshotter } from '../src/containerd.ts'
 import { enginePlaces } from '../src/engine-places.ts'
 import { mountsBelow } from '../src/mounts.ts'
+import { startSnapshotter } from '../src/serving-process.ts'
 
 const missing = need(...debianImageRequirements, { command: 'containerd' }, { command: 'ctr' })
 const ours = ['--snapshotter', snapshotter] as const

@@ -8,10 +8,12 @@ import {
   type LabImage,
   need,
   temporaryDirectory,
+  boundRoot,
+  type Docker,
+  startDocker,
 } from '@tooling/lab'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { startPlugin } from '../src/docker-plugin.ts'
-import { boundRoot, type Docker, startDocker } from '../src/dockerd.ts'
 import { enginePlaces } from '../src/engine-places.ts'
 import { mountsBelow } from '../src/mounts.ts'
 

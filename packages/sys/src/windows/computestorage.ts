@@ -125,7 +125,7 @@ function isSandbox(layer: string): boolean {
 }
 
 /** The first three parts of a GUID are numbers, with the low byte first. */
-export function guidText(guid: Buffer): string {
+function guidText(guid: Buffer): string {
   const numbers = [guid.readUInt32LE(0), guid.readUInt16LE(4), guid.readUInt16LE(6)] as const
   const first = numbers.map((number, index) => number.toString(16).padStart(index === 0 ? 8 : 4, '0'))
   return [...first, guid.toString('hex', 8, 10), guid.toString('hex', 10)].join('-')

@@ -142,7 +142,7 @@ export function oneAfterAnother(prepare: () => Promise<void>): Promise<void> {
 }
 
 /** Builds from 18362 (1903) to before 19020 expand a sandbox's disk and not the volume on it. @param version as `10.0.18362` */
-export function leavesVolumeAsItWas(version: string): boolean {
+function leavesVolumeAsItWas(version: string): boolean {
   const build = Number(version.split('.')[2])
   return build >= 18_362 && build < 19_020
 }

@@ -24,6 +24,8 @@ export interface LabImage {
   /** Base first. */
   readonly layers: readonly LabLayer[]
   readonly dockerArchive: string
+  /** With compressed layers; only benchmarks have it. */
+  readonly dockerArchiveGzip: string
   readonly oci: Readonly<Record<Compression, OciForms>>
 }
 
@@ -45,6 +47,7 @@ export function imageIn(directory: string, layers: readonly Omit<LabLayer, 'path
     reference: `${imageName.repository}:${imageName.tag}`,
     layers: layers.map(({ name, diffId }) => ({ name, diffId, path: layerTar(directory, name) })),
     dockerArchive: path.join(directory, 'docker-archive.tar'),
+    dockerArchiveGzip: path.join(directory, 'docker-archive-gzip.tar'),
     oci: { gzip: ociForms(directory, 'gzip'), zstd: ociForms(directory, 'zstd') },
   }
 }

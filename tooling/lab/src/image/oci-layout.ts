@@ -33,12 +33,12 @@ async function writeLayer(layout: string, layer: LabLayer, compression: Compress
   return { mediaType: `${media}.layer.v1.tar+${compression}`, digest, size }
 }
 
-/** Writes the layout into a new directory, then the same as one tar. */
+/** Writes the layout into a new directory, then the same as one tar. @returns the files of the layers */
 export async function writeOciLayout(
   { layout, archive }: OciForms,
   layers: readonly LabLayer[],
   compression: Compression,
-): Promise<void> {
+): Promise<readonly string[]> {
   await mkdir(path.join(layout, 'blobs/sha256'), { recursive: true })
   const config = await writeBlob(layout, `${media}.config.v1+json`, imageConfig(layers))
   const blobs: Descriptor[] = []
@@ -59,4 +59,5 @@ export async function writeOciLayout(
     JSON.stringify({ schemaVersion: 2, manifests: [manifest] }),
   )
   await command('tar', ['--create', `--file=${archive}`, `--directory=${layout}`, '.'])
+  return blobs.map(({ digest }) => blobPath(layout, digest))
 }

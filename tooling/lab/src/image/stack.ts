@@ -13,6 +13,8 @@ mount -t proc proc "$2/proc"
 test -e "$2/etc/resolv.conf" && mount --bind /etc/resolv.conf "$2/etc/resolv.conf"
 root=$2
 shift 2
+# The directory for it is not in there.
+unset TMPDIR
 exec chroot "$root" "$@"
 `
 const isolation = ['--mount', '--pid', '--fork', '--kill-child', '--']

@@ -1,13 +1,20 @@
-/** A real Docker daemon of a case's own: its own socket, state and root, and no network. */
+/** A real Docker daemon of a case's or a benchmark's own: its own socket, state and root, and no network. */
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { detach, isMountPoint } from '@graphdriver/sys'
 import { type ResultPromise, execa } from 'execa'
-import type { Place } from './graphdriver.ts'
 
 export interface Docker extends AsyncDisposable {
   /** Runs the docker command against this daemon. */
   readonly docker: (...args: readonly string[]) => Promise<string>
+  /** Of its API, without a scheme. */
+  readonly socket: string
+}
+
+/** Where a daemon keeps its data, and by what driver. */
+export interface EnginePlace {
+  readonly root: string
+  readonly driver: string
 }
 
 /**
@@ -16,11 +23,12 @@ export interface Docker extends AsyncDisposable {
  * @param more options of dockerd
  */
 export async function startDocker(
-  { root, driver }: Place,
+  { root, driver }: EnginePlace,
   state: string,
   ...more: readonly string[]
 ): Promise<Docker> {
-  const host = `unix://${path.join(state, 'socket')}`
+  const socket = path.join(state, 'socket')
+  const host = `unix://${socket}`
   const daemon = execa(
     'dockerd',
     [
@@ -38,6 +46,7 @@ export async function startDocker(
   )
   await answering(daemon)
   return {
+    socket,
     docker: async (...args) => {
       // The builder that is part of dockerd.
       const env = { DOCKER_BUILDKIT: '0' }

@@ -1,22 +1,27 @@
-/** A real containerd of a case's own, with a snapshotter of ours as its proxy plugin. */
+/** A real containerd of a case's or a benchmark's own, perhaps with a snapshotter of ours as its proxy plugin. */
 import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { execa } from 'execa'
-import { type ServingProcess, startServing } from './serving-process.ts'
 
-/** What containerd calls the snapshotter. */
+/** What containerd calls the snapshotter of ours. */
 export const snapshotter = 'graphdriver'
 
 export interface Containerd extends AsyncDisposable {
+  /** Of its API. */
+  readonly socket: string
   /** Runs the ctr command against this daemon. */
   readonly ctr: (...args: readonly string[]) => Promise<string>
   /** The names in the tar of what a snapshot changes. */
   readonly diff: (key: string) => Promise<readonly string[]>
 }
 
-/** Starts containerd in a directory, and waits until it answers. */
-export async function startContainerd(directory: string, socket: string): Promise<Containerd> {
+/**
+ * Starts containerd in a directory, and waits until it answers.
+ *
+ * @param plugin the socket of a snapshotter
+ */
+export async function startContainerd(directory: string, plugin?: string): Promise<Containerd> {
   await mkdir(directory, { recursive: true })
   const address = path.join(directory, 'containerd.sock')
   const config = path.join(directory, 'config.toml')
@@ -30,10 +35,7 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 address = "${address}"
 [ttrpc]
 address = "${address}.ttrpc"
-[proxy_plugins.${snapshotter}]
-type = "snapshot"
-address = "${socket}"
-`,
+${plugin === undefined ? '' : proxyPlugin(plugin)}`,
   )
   const daemon = execa('containerd', ['--config', config], { all: true, reject: false, stdin: 'ignore' })
   const ctr: Containerd['ctr'] = async (...args) =>
@@ -48,6 +50,7 @@ address = "${socket}"
     }
   }
   return {
+    socket: address,
     ctr,
     async diff(key) {
       const args = ['--address', address, 'snapshots', '--snapshotter', snapshotter, 'diff', key]
@@ -61,7 +64,6 @@ address = "${socket}"
   }
 }
 
-/** `graphdriver containerd-snapshotter` as a process of its own. */
-export function startSnapshotter(driver: string, root: string, socket: string): Promise<ServingProcess> {
-  return startServing('containerd-snapshotter', '--driver', driver, '--root', root, '--socket', socket)
+function proxyPlugin(address: string): string {
+  return `[proxy_plugins.${snapshotter}]\ntype = "snapshot"\naddress = "${address}"\n`
 }

@@ -1,10 +1,6 @@
-/**
- * Builds the test image: `node build.ts <directory>`. A program of its own, so that flock(1) can hold others back
- * while it works, and the kernel lets them go should it die.
- */
+/** Builds an image of a recipe, in each form that tests and benchmarks read. */
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { make } from '../cache.ts'
 import { filesystem } from '../filesystem.ts'
 import { fileDigest } from './digest.ts'
 import { ownDistribution } from './distribution.ts'
@@ -12,10 +8,8 @@ import { writeDockerArchive } from './docker-archive.ts'
 import { type LabLayer, imageIn, layerTar } from './lab-image.ts'
 import { packLayer } from './layer-tar.ts'
 import { writeOciLayout } from './oci-layout.ts'
-import { baseTarOptions, steps } from './recipe.ts'
+import type { ImageRecipe } from './recipe.ts'
 import { bootstrap, runInLayer } from './stack.ts'
-
-const recipes = path.join(import.meta.dirname, '../../recipe')
 
 async function pack(
   directory: string,
@@ -28,7 +22,11 @@ async function pack(
   return { name, path: tar, diffId: await fileDigest(tar) }
 }
 
-async function buildLayers(directory: string, scratch: string): Promise<readonly LabLayer[]> {
+async function buildLayers(
+  { programs, baseTarOptions, steps }: ImageRecipe,
+  directory: string,
+  scratch: string,
+): Promise<readonly LabLayer[]> {
   await mkdir(path.join(directory, 'layers'))
   const base = path.join(scratch, '01-base')
   await bootstrap(base, await ownDistribution())
@@ -36,7 +34,7 @@ async function buildLayers(directory: string, scratch: string): Promise<readonly
   const uppers = [base]
   for (const { name, extension, interpreter, tarOptions } of steps) {
     const upper = path.join(scratch, name)
-    const program = await readFile(path.join(recipes, `${name}.${extension}`), 'utf8')
+    const program = await readFile(path.join(programs, `${name}.${extension}`), 'utf8')
     await runInLayer(uppers, upper, [...interpreter, program])
     layers.push(await pack(directory, upper, name, tarOptions))
     uppers.push(upper)
@@ -44,19 +42,26 @@ async function buildLayers(directory: string, scratch: string): Promise<readonly
   return layers
 }
 
-async function buildImage(directory: string): Promise<void> {
+/** @param directory empty */
+export async function buildImage(recipe: ImageRecipe, directory: string): Promise<void> {
   // An overlay's upper directory cannot be just anywhere: not on the overlay that a container stands on.
-  await using scratch = await filesystem('ext4', { sizeMiB: 4096 })
-  const layers = await buildLayers(directory, scratch.path)
+  await using scratch = await filesystem('ext4', { sizeMiB: 8192 })
+  const layers = await buildLayers(recipe, directory, scratch.path)
   const image = imageIn(directory, layers)
   const links = path.join(directory, 'docker-archive')
-  await writeDockerArchive(image.dockerArchive, image.reference, layers, links)
-  await rm(links, { recursive: true })
+  const archive = async (file: string, contents: readonly LabLayer[]): Promise<void> => {
+    await writeDockerArchive(file, image.reference, contents, links)
+    await rm(links, { recursive: true })
+  }
+  await archive(image.dockerArchive, layers)
   for (const compression of ['gzip', 'zstd'] as const) {
-    await writeOciLayout(image.oci[compression], layers, compression)
+    const blobs = await writeOciLayout(image.oci[compression], layers, compression)
+    if (compression === 'gzip' && recipe.hasGzipArchive)
+      await archive(
+        image.dockerArchiveGzip,
+        layers.map((layer, index) => ({ ...layer, path: blobs[index] ?? '' })),
+      )
   }
   const record = layers.map(({ name, diffId }) => ({ name, diffId }))
   await writeFile(path.join(directory, 'layers.json'), JSON.stringify(record))
 }
-
-await make(buildImage)

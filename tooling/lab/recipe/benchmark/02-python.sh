@@ -1,0 +1,5 @@
+# An interpreter with its libraries.
+exec </dev/null
+apt-get -q update
+apt-get -q install -y --no-install-recommends python3 python3-pip python3-setuptools
+rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*

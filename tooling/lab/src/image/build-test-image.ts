@@ -1,0 +1,9 @@
+/**
+ * Builds the test image: `node build-test-image.ts DIRECTORY`. A program of its own, so that flock(1) can hold others back
+ * while it works, and the kernel lets them go should it die.
+ */
+import { make } from '../cache.ts'
+import { buildImage } from './build-image.ts'
+import { testRecipe } from './recipe.ts'
+
+await make((directory) => buildImage(testRecipe, directory))
