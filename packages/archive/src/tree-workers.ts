@@ -4,6 +4,7 @@ import type { Shade, ShadeRequest } from './aufs/shade.ts'
 import type { Touched } from './tree/touched.ts'
 import type { Conversion, JobKind, Jobs } from './worker/job.ts'
 import { feed } from './feed.ts'
+import { gateOf } from './worker/gate.ts'
 import { ThreadPool } from './worker/pool.ts'
 import { RingAborted, RingReader, RingWriter } from './worker/ring.ts'
 
@@ -64,12 +65,17 @@ export class TreeWorkers implements AsyncDisposable {
   async apply(root: string, tar: TarStream, options: ApplyOptions): Promise<ApplyResult> {
     const { signal, whiteouts, lowers, shared, limits } = options
     const thread = await this.#pool.acquireForStream(signal)
+    let isOver = false
+    const broken = (reason: unknown): void => (isOver ? undefined : thread.abort(reason))
+    const below = options.below === undefined ? undefined : gateOf(options.below, broken)
     try {
-      const input: Jobs['apply']['input'] = { root, whiteouts, lowers, shared, limits }
+      const input: Jobs['apply']['input'] = { root, whiteouts, lowers, below, shared, limits }
       const result = thread.run<ApplyResult>({ kind: 'apply', input }, signal)
       await feed(tar, new RingWriter(thread.ring), result, (reason) => thread.abort(reason))
       return await result
     } finally {
+      // The thread has another job soon.
+      isOver = true
       this.#pool.release(thread)
     }
   }

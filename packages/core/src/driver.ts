@@ -196,6 +196,20 @@ export interface DiffDriver {
    */
   applyDiff(id: LayerId, parent: LayerId | undefined, tar: TarStream, options?: CallOptions): Promise<number>
 
+  /**
+   * The same, begun while the layers below are still being applied to: `below` resolves when they are complete. Only
+   * drivers have it whose layers are made of nothing but their own tar; elsewhere a layer starts as a copy of its parent.
+   *
+   * @throws what `below` rejects with, and as `applyDiff`
+   */
+  applyBeside?(
+    id: LayerId,
+    parent: LayerId,
+    tar: TarStream,
+    below: Promise<unknown>,
+    options?: CallOptions,
+  ): Promise<number>
+
   /** Size of what `id` adds to `parent`, in bytes of file content, each hard-linked file once. */
   diffSize(id: LayerId, parent: LayerId | undefined, options?: CallOptions): Promise<number>
 

@@ -49,6 +49,7 @@ export type {
   RegisterOptions,
   WritableLayer,
   WritableLayerRecord,
+  StackedLayer,
 } from './layer-store.ts'
 export { layerMount, type Mount } from './mount.ts'
 export { MountReferences } from './mount-references.ts'

@@ -73,6 +73,17 @@ export interface RegisterOptions extends CallOptions {
   readonly diffId?: DiffId | undefined
 }
 
+/** One layer of several that are registered on top of each other. */
+export interface StackedLayer {
+  readonly diffId: DiffId
+  /** The uncompressed tar. Called again if the layer has to be registered once more. */
+  readonly open: (options: CallOptions) => TarStream
+  /** What to throw in the place of what went wrong with this layer. */
+  readonly explain?: ((error: unknown) => Promise<unknown>) | undefined
+  /** Hears that the layer was there already, and will not be read. */
+  readonly onExisting?: (() => void) | undefined
+}
+
 export interface CreateRWLayerOptions extends CallOptions {
   readonly mountLabel?: string | undefined
   readonly storageOptions?: Readonly<Record<string, string>> | undefined
@@ -92,6 +103,19 @@ export interface LayerStore extends AsyncDisposable {
    * @throws GD_LAYER_NOT_FOUND (the parent), GD_MAX_DEPTH, GD_DIGEST_MISMATCH and what `Driver.applyDiff` throws
    */
   register(tar: TarStream, parent: ChainId | undefined, options?: RegisterOptions): Promise<Layer>
+
+  /**
+   * Adds layers on top of each other, base first: all of them, or on failure and abort none that was not there. Those
+   * that are there are not read. Several are unpacked at a time where the driver can, and all become durable at once.
+   *
+   * @returns all of them, in the same order
+   * @throws as `register`
+   */
+  registerStack(
+    layers: readonly StackedLayer[],
+    parent: ChainId | undefined,
+    options?: CallOptions,
+  ): Promise<readonly Layer[]>
 
   /** @throws GD_LAYER_NOT_FOUND */
   get(chainId: ChainId): Promise<Layer>

@@ -1,66 +1,46 @@
 import { decompress } from '@graphdriver/archive'
 import {
   type CallOptions,
-  type ChainId,
   isGraphDriverError,
   type Layer,
   type LayerStore,
-  nextChainId,
+  type StackedLayer,
 } from '@graphdriver/core'
 import type { SourceImage, SourceLayer } from './image-source.ts'
 import { LayerProgress, type ProgressListener } from './load-progress.ts'
 
 export interface LoadLayersOptions extends CallOptions {
   readonly onProgress?: ProgressListener | undefined
-  /** Called with each layer at once, so that whoever cleans up has it even if the next one fails. */
+  /** Called with each layer, so that whoever cleans up has it. */
   readonly hold: (layer: Layer) => void
 }
 
 /**
- * Brings an image's layers into the store, base first.
+ * Brings an image's layers into the store, several at a time where its driver can.
  *
  * @returns how many were not there before
  */
 export async function loadLayers(
   image: SourceImage,
   store: LayerStore,
-  options: LoadLayersOptions,
+  { hold, onProgress, signal }: LoadLayersOptions,
 ): Promise<number> {
   const count = image.layers.length
-  let parent: ChainId | undefined
-  let loaded = 0
-  for (const [index, source] of image.layers.entries()) {
-    options.signal?.throwIfAborted()
-    const chain = nextChainId(parent, source.diffId)
-    const progress = new LayerProgress(source, index, count, options.onProgress)
-    if (store.has(chain)) {
-      options.hold(await store.get(chain))
-      progress.exists()
-    } else {
-      progress.start()
-      options.hold(await register(source, store, parent, progress, options))
-      progress.done()
-      loaded += 1
+  let loaded = count
+  const stack = image.layers.map((source, index): StackedLayer => {
+    const progress = new LayerProgress(source, index, count, onProgress)
+    return {
+      diffId: source.diffId,
+      open: (options) => decompress(progress.following(source.open(options)), options),
+      explain: (error) => explained(error, source, { signal }),
+      onExisting: () => {
+        loaded -= 1
+        progress.exists()
+      },
     }
-    parent = chain
-  }
+  })
+  for (const layer of await store.registerStack(stack, undefined, { signal })) hold(layer)
   return loaded
-}
-
-async function register(
-  source: SourceLayer,
-  store: LayerStore,
-  parent: ChainId | undefined,
-  progress: LayerProgress,
-  options: CallOptions,
-): Promise<Layer> {
-  const { signal } = options
-  try {
-    const tar = decompress(progress.count(source.open({ signal })), { signal })
-    return await store.register(tar, parent, { diffId: source.diffId, signal })
-  } catch (error) {
-    throw await explained(error, source, options)
-  }
 }
 
 /**

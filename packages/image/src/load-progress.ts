@@ -41,17 +41,11 @@ export class LayerProgress {
     this.#tell({ state: 'exists' })
   }
 
-  start(): void {
-    this.#tell({ state: 'start', bytes: 0, total: this.#layer.size })
-  }
-
-  done(): void {
-    this.#tell({ state: 'done', bytes: this.#bytes, total: this.#layer.size })
-  }
-
-  /** The stream as it is, counted on the way. */
-  async *count(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  /** The stream as it is, told of from its beginning to its end. */
+  async *following(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     let told = 0
+    this.#bytes = 0
+    this.#tell({ state: 'start', bytes: 0, total: this.#layer.size })
     for await (const chunk of stream) {
       yield chunk
       this.#bytes += chunk.length
@@ -59,6 +53,7 @@ export class LayerProgress {
       told = this.#bytes
       this.#tell({ state: 'bytes', bytes: told, total: this.#layer.size })
     }
+    this.#tell({ state: 'done', bytes: this.#bytes, total: this.#layer.size })
   }
 
   #tell(state: {

@@ -18,10 +18,11 @@ export class RecipeFile implements AsyncDisposable {
     written.catch(() => undefined)
   }
 
-  static async create(file: string): Promise<RecipeFile> {
+  /** @param isFlushed whether `finish` waits until the file is on the disk */
+  static async create(file: string, isFlushed: boolean): Promise<RecipeFile> {
     const handle = await open(file, 'wx', 0o644)
     const gzip = createGzip({ level: constants.Z_BEST_SPEED })
-    return new RecipeFile(gzip, pipeline(gzip, handle.createWriteStream({ flush: true })))
+    return new RecipeFile(gzip, pipeline(gzip, handle.createWriteStream({ flush: isFlushed })))
   }
 
   write(line: Uint8Array): void {
@@ -34,7 +35,7 @@ export class RecipeFile implements AsyncDisposable {
     if (this.#gzip.writableNeedDrain) await Promise.race([once(this.#gzip, 'drain'), this.#written])
   }
 
-  /** Returns when the file is whole and on the disk. */
+  /** Returns when the file is whole. */
   async finish(): Promise<void> {
     this.#gzip.end()
     await this.#written

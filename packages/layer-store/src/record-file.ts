@@ -3,11 +3,20 @@ import { open, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { isSystemError } from '@graphdriver/sys'
 
-/** Writes a file that must not exist yet, and does not return before it is on the disk. */
-export async function writeRecordFile(directory: string, name: string, content: string): Promise<void> {
+/**
+ * Writes a file that must not exist yet, and does not return before it is on the disk.
+ *
+ * @param isFlushed false where the caller flushes the whole filesystem before the file counts
+ */
+export async function writeRecordFile(
+  directory: string,
+  name: string,
+  content: string,
+  isFlushed = true,
+): Promise<void> {
   await using file = await open(path.join(directory, name), 'wx', 0o644)
   await file.writeFile(content)
-  await file.sync()
+  if (isFlushed) await file.sync()
 }
 
 /** The file without surrounding white space; `undefined` when nothing has its name, empty for what is no file. */

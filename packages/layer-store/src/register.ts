@@ -4,6 +4,7 @@ import {
   type ChainId,
   type DiffId,
   GraphDriverError,
+  type LayerRecord,
   nextChainId,
   parseDiffId,
   randomLayerId,
@@ -56,7 +57,7 @@ async function add(
   below: LayerNode | undefined,
   options: RegisterOptions,
 ): Promise<LayerNode> {
-  requireDepth(context, below)
+  requireDepth(context, below?.record)
   const { driver } = context
   const { signal } = options
   const parent = below?.record
@@ -85,7 +86,7 @@ async function add(
 }
 
 /** Tries until either the record has its name, or another whole record does. */
-function publish(
+export function publish(
   context: StoreContext,
   transaction: Transaction,
   stored: StoredLayer,
@@ -113,7 +114,7 @@ async function digestOf(tar: TarStream): Promise<DiffId> {
   return parseDiffId(`sha256:${hash.digest('hex')}`)
 }
 
-function requireDigest(expected: DiffId | undefined, found: DiffId): void {
+export function requireDigest(expected: DiffId | undefined, found: DiffId): void {
   if (expected === undefined || expected === found) return
   const message = `layer ${expected} arrived as ${found}; its source is damaged, fetch it again`
   throw new GraphDriverError('GD_DIGEST_MISMATCH', message, { subject: 'layer', expected, found })
@@ -122,11 +123,15 @@ function requireDigest(expected: DiffId | undefined, found: DiffId): void {
 /** A container needs two layers more: its own, and the init layer. */
 const reservedDepth = 2
 
-function requireDepth(context: StoreContext, below: LayerNode | undefined): void {
+/** @param below what is to have a layer on top */
+export function requireDepth(
+  { driver }: StoreContext,
+  below: Pick<LayerRecord, 'chainId' | 'depth'> | undefined,
+): void {
   if (below === undefined) return
-  const { chainId, depth } = below.record
-  const limit = context.driver.capabilities.maxDepth - reservedDepth
+  const { chainId, depth } = below
+  const limit = driver.capabilities.maxDepth - reservedDepth
   if (depth < limit) return
-  const message = `layer ${chainId} is ${depth} layers deep, and ${context.driver.name} can mount ${limit} and a container; squash some`
+  const message = `layer ${chainId} is ${depth} layers deep, and ${driver.name} can mount ${limit} and a container; squash some`
   throw new GraphDriverError('GD_MAX_DEPTH', message, { id: chainId, depth: depth + 1, limit })
 }

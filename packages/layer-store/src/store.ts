@@ -10,6 +10,7 @@ import {
   type LayerRecord,
   type LayerStore,
   type RegisterOptions,
+  type StackedLayer,
   type TarStream,
   type WritableLayer,
   type WritableLayerRecord,
@@ -23,6 +24,7 @@ import { layerdbOf } from './layerdb.ts'
 import { parseMountName } from './mount-record.ts'
 import { collectOrphans, findOrphans } from './orphan.ts'
 import { registerLayer } from './register.ts'
+import { registerStack } from './register-stack.ts'
 import { restore, type SkippedRecord } from './restore.ts'
 import { requireOpen, requireWritable, type StoreContext } from './store-context.ts'
 import { createWritable } from './writable-creation.ts'
@@ -90,6 +92,16 @@ class OpenStore implements DirectoryLayerStore {
   async register(tar: TarStream, parent: ChainId | undefined, options: RegisterOptions = {}): Promise<Layer> {
     requireWritable(this.#context)
     return new HeldLayer(this.#context, await registerLayer(this.#context, tar, parent, options))
+  }
+
+  async registerStack(
+    layers: readonly StackedLayer[],
+    parent: ChainId | undefined,
+    options: CallOptions = {},
+  ): Promise<readonly Layer[]> {
+    requireWritable(this.#context)
+    const nodes = await registerStack(this.#context, layers, parent, options)
+    return nodes.map((node) => new HeldLayer(this.#context, node))
   }
 
   async get(chainId: ChainId): Promise<Layer> {

@@ -7,6 +7,8 @@ import { TarSource } from './tar-source.ts'
 export interface IntakeOptions {
   /** Where the `tar-split.json.gz` is to be written. */
   readonly recipe: string
+  /** Whether the recipe is to be on the disk in the end; by default it is. */
+  readonly isFlushed?: boolean | undefined
   /** Extracts the tar and returns the size of what it holds. */
   readonly apply: (tar: TarStream) => Promise<number>
 }
@@ -22,7 +24,7 @@ export interface Intake {
  */
 export async function takeIn(tar: TarStream, options: IntakeOptions): Promise<Intake> {
   const hash = createHash('sha256')
-  await using recipe = await RecipeFile.create(options.recipe)
+  await using recipe = await RecipeFile.create(options.recipe, options.isFlushed ?? true)
   await using source = new TarSource(noted(tar, hash, recipe))
   const diffSize = await applied(source, options)
   await source.drain()

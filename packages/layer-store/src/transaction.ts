@@ -45,8 +45,10 @@ export class Transaction implements AsyncDisposable {
     }
   }
 
-  async write(files: Readonly<Record<string, string>>): Promise<void> {
-    for (const [name, content] of Object.entries(files)) await writeRecordFile(this.directory, name, content)
+  /** @param isFlushed false where the caller flushes the whole filesystem before it commits */
+  async write(files: Readonly<Record<string, string>>, isFlushed = true): Promise<void> {
+    for (const [name, content] of Object.entries(files))
+      await writeRecordFile(this.directory, name, content, isFlushed)
   }
 
   /**

@@ -37,7 +37,7 @@ export class Extractor implements TarHandler, Disposable {
     this.#whiteouts = request.whiteouts
     this.#names = request.names
     this.#check = check
-    this.#tree = new LayerTree(request)
+    this.#tree = new LayerTree(request, check)
   }
 
   header(header: TarHeader): void {
@@ -73,6 +73,7 @@ export class Extractor implements TarHandler, Disposable {
       entries: this.#entries,
       tarBytes: this.#tarBytes,
       contentBytes: this.#tree.contentBytes,
+      hasRoot: this.#tree.hasRoot,
       skippedDevices: this.#skippedDevices,
     }
   }

@@ -34,6 +34,7 @@ import {
 import type { ApplyRequest } from './options.ts'
 import { OverlayMarks } from './overlay-marks.ts'
 import { removeLower, removeName } from './removal.ts'
+import { passGate } from '../worker/gate.ts'
 import { unshare } from './unshare.ts'
 
 const newFile = O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW
@@ -49,8 +50,10 @@ export class LayerTree implements Disposable {
   readonly #root: string
   readonly #shared: boolean
   #contentBytes = 0
+  #hasRoot = false
 
-  constructor({ root, whiteouts, lowers, shared = false }: ApplyRequest) {
+  /** @param check throws when the work is no longer wanted */
+  constructor({ root, whiteouts, lowers, below, shared = false }: ApplyRequest, check: () => void) {
     this.#root = root
     this.#shared = shared
     this.#tree = new DirectoryTree(root, {
@@ -59,13 +62,19 @@ export class LayerTree implements Disposable {
     })
     if (typeof whiteouts === 'string') return
     const xattr = `${whiteouts.xattr}.overlay.opaque`
-    const below = lowers === undefined ? undefined : new LowerLayers(lowers, xattr)
-    this.#marks = new OverlayMarks(this.#tree, xattr, below)
+    const ready = (): void => (below === undefined ? undefined : passGate(below, check))
+    const lower = lowers === undefined ? undefined : new LowerLayers(lowers, xattr, ready)
+    this.#marks = new OverlayMarks(this.#tree, xattr, lower)
   }
 
   /** Sum of the sizes of the non-directories made and still there, each inode once. */
   get contentBytes(): number {
     return this.#contentBytes
+  }
+
+  /** Whether the tar said what the root is like. */
+  get hasRoot(): boolean {
+    return this.#hasRoot
   }
 
   /** The directory at a path, made if need be. */
@@ -76,6 +85,7 @@ export class LayerTree implements Disposable {
   makeRoot(header: TarHeader): void {
     if (header.type !== 'directory')
       throw invalidEntry(header, 'would replace the root, which is a directory')
+    this.#hasRoot = true
     this.#describe(this.#tree.root, header)
   }
 

@@ -51,17 +51,23 @@ type Way = { readonly fd: number; readonly opaque: boolean } | 'next' | 'nothing
 export class LowerLayers {
   readonly #roots: readonly string[]
   readonly #opaqueXattr: string
+  readonly #ready: () => void
+  #isReady = false
   #last: { readonly directory: Directory; readonly roots: readonly string[] } | undefined
 
-  /** @param roots nearest first, as overlayfs's `lowerdir` has them */
-  constructor(roots: readonly string[], opaqueXattr: string) {
+  /**
+   * @param roots nearest first, as overlayfs's `lowerdir` has them
+   * @param ready blocks until they are complete; called before they are first looked at
+   */
+  constructor(roots: readonly string[], opaqueXattr: string, ready: () => void) {
     this.#roots = roots
     this.#opaqueXattr = opaqueXattr
+    this.#ready = ready
   }
 
   namesInRoots(): ReadonlySet<string> {
     const names = new Set<string>()
-    for (const root of this.#roots) {
+    for (const root of this.#complete()) {
       const fd = openat(AT_FDCWD, root, O.RDONLY | O.DIRECTORY)
       try {
         for (const entry of readDirectory(fd)) names.add(entry.name.toString('latin1'))
@@ -92,7 +98,7 @@ export class LowerLayers {
   #having(directory: Directory, path: readonly string[]): readonly string[] {
     if (this.#last?.directory === directory) return this.#last.roots
     const roots: string[] = []
-    for (const root of this.#roots) {
+    for (const root of this.#complete()) {
       const way = this.#enter(root, path)
       if (way === 'nothing') break
       if (way === 'next') continue
@@ -102,6 +108,12 @@ export class LowerLayers {
     }
     this.#last = { directory, roots }
     return roots
+  }
+
+  #complete(): readonly string[] {
+    if (!this.#isReady) this.#ready()
+    this.#isReady = true
+    return this.#roots
   }
 
   #enter(root: string, path: readonly string[]): Way {

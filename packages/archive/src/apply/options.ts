@@ -1,5 +1,6 @@
 import type { CallOptions } from '@graphdriver/core'
 import type { ArchiveLimits } from '../tar/limits.ts'
+import type { SharedGate } from '../worker/gate.ts'
 
 export type { ArchiveLimits } from '../tar/limits.ts'
 
@@ -38,6 +39,8 @@ export interface ApplyRequest {
    * the tar leaves out, those are made as they are there, and symlinks that are there are followed.
    */
   readonly lowers?: readonly string[] | undefined
+  /** What tells when the layers below are complete, where they are not yet; they are not looked at before. */
+  readonly below?: SharedGate | undefined
   /**
    * The files that the tree has already are hard links to those of other layers, which are not to change with them: one
    * that an entry would change in place is copied first.
@@ -48,7 +51,10 @@ export interface ApplyRequest {
   readonly limits?: Partial<ArchiveLimits> | undefined
 }
 
-export interface ApplyOptions extends CallOptions, Omit<ApplyRequest, 'root'> {}
+export interface ApplyOptions extends CallOptions, Omit<ApplyRequest, 'root' | 'below'> {
+  /** Settles when the layers below are complete, where they are not yet. If it rejects, so does the call. */
+  readonly below?: Promise<unknown> | undefined
+}
 
 export interface ApplyResult {
   readonly entries: number
@@ -56,6 +62,8 @@ export interface ApplyResult {
   readonly tarBytes: number
   /** Sum of the sizes of the non-directories that this tar left in the tree, each hard-linked file once. */
   readonly contentBytes: number
+  /** The tar has an entry for the root directory itself. */
+  readonly hasRoot?: boolean | undefined
   /** Device nodes that were left out, because a user namespace may not make them. */
   readonly skippedDevices: number
 }

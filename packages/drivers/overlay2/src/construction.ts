@@ -117,7 +117,7 @@ async function fill(directory: string, { link, lower }: LayerRecord, room: Room 
  * The root directory of a stack is the upper one alone: overlayfs does not merge its attributes. Docker gives every
  * layer the same, and a container sees another root than its image has.
  */
-function inheritRoot(parentDiff: string, diff: string): void {
+export function inheritRoot(parentDiff: string, diff: string): void {
   try {
     copyDirectoryAttributes(parentDiff, diff)
   } catch (error) {

@@ -29,7 +29,7 @@ import { StackVolumes } from '@graphdriver/quota'
 import { isSystemError, type Scratch } from '@graphdriver/sys'
 import { isStackMounted, type OverlayHost } from '@graphdriver/sys/overlayfs'
 import { capabilitiesOf } from './capabilities.ts'
-import { discardLayer, hideLayer, makeLayer, reapLayers, type Tools } from './construction.ts'
+import { discardLayer, hideLayer, inheritRoot, makeLayer, reapLayers, type Tools } from './construction.ts'
 import { describeHost, describeLayer } from './description.ts'
 import { layerPaths, type LayerRecord, readLayer, readVolumes } from './layout.ts'
 import { layerIds } from './links.ts'
@@ -178,21 +178,48 @@ export class Overlay2Driver implements Driver {
     }
   }
 
-  async applyDiff(
+  applyDiff(
     id: LayerId,
     parent: LayerId | undefined,
     tar: TarStream,
     options: CallOptions = {},
   ): Promise<number> {
+    return this.#apply(id, parent, tar, options)
+  }
+
+  applyBeside(
+    id: LayerId,
+    parent: LayerId,
+    tar: TarStream,
+    below: Promise<unknown>,
+    options: CallOptions = {},
+  ): Promise<number> {
+    return this.#apply(id, parent, tar, options, below)
+  }
+
+  async #apply(
+    id: LayerId,
+    parent: LayerId | undefined,
+    tar: TarStream,
+    options: CallOptions,
+    below?: Promise<unknown>,
+  ): Promise<number> {
     await using _ = await this.volumes.open(id)
-    if (!(await this.#isUpper(id, parent, options)))
+    if (!(await this.#isUpper(id, parent, options))) {
+      await below
       return await this.#naive.applyDiff(id, parent, tar, options)
+    }
     const { lower } = await readLayer(this.home, id)
     const lowers = lower.map((link) => path.join(this.home, link))
     // Nothing is below a base layer, and it is shown unmounted: a device left as a whiteout would be seen.
     const whiteouts = parent === undefined ? 'remove' : this.#whiteouts
     const { diff } = layerPaths(this.home, id)
-    const result = await this.#workers.apply(diff, tar, { ...options, whiteouts, lowers })
+    const result = await this.#workers.apply(diff, tar, { ...options, whiteouts, lowers, below })
+    if (parent !== undefined && below !== undefined) {
+      await below
+      // What the root is like, the layer below may have learned only now.
+      if (result.hasRoot !== true) inheritRoot(layerPaths(this.home, parent).diff, diff)
+    }
     return result.contentBytes
   }
 

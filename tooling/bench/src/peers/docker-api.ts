@@ -33,7 +33,9 @@ export class DockerApi implements Disposable {
   }
 
   async create(image: string): Promise<string> {
-    const answer: unknown = JSON.parse((await this.call('POST', '/containers/create', { Image: image })).toString())
+    const answer: unknown = JSON.parse(
+      (await this.call('POST', '/containers/create', { Image: image })).toString(),
+    )
     return (answer as { readonly Id: string }).Id
   }
 
@@ -50,7 +52,10 @@ export class DockerApi implements Disposable {
     path: string,
     body?: unknown,
   ): Promise<{ readonly status: number; readonly chunks: NodeJS.ReadableStream }> {
-    const { promise, resolve, reject } = Promise.withResolvers<{ status: number; chunks: NodeJS.ReadableStream }>()
+    const { promise, resolve, reject } = Promise.withResolvers<{
+      status: number
+      chunks: NodeJS.ReadableStream
+    }>()
     const sent = request(
       {
         socketPath: this.#socketPath,

@@ -20,7 +20,9 @@ const proto = path.join(
 function serviceDefinition(): ServiceDefinition {
   const loaded = loadPackageDefinition(loadSync(proto, { defaults: true, longs: Number })) as unknown as {
     readonly containerd: {
-      readonly services: { readonly snapshots: { readonly v1: { readonly Snapshots: { readonly service: ServiceDefinition } } } }
+      readonly services: {
+        readonly snapshots: { readonly v1: { readonly Snapshots: { readonly service: ServiceDefinition } } }
+      }
     }
   }
   return loaded.containerd.services.snapshots.v1.Snapshots.service

@@ -6,6 +6,10 @@ import { timed } from './process.ts'
 const directory = path.join(import.meta.dirname, '../subject')
 
 export async function subject(name: string, ...args: readonly string[]): Promise<Samples> {
-  const { stdout } = await timed(process.execPath, ['--expose-gc', path.join(directory, `${name}.ts`), ...args])
+  const { stdout } = await timed(process.execPath, [
+    '--expose-gc',
+    path.join(directory, `${name}.ts`),
+    ...args,
+  ])
   return JSON.parse(stdout) as Samples
 }

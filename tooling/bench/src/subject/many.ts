@@ -9,7 +9,7 @@ const [root = '', count = '0'] = process.argv.slice(2)
 await using driver = await overlay2.open(hostOf(overlay2, { root }))
 if (count !== '0') {
   await using store = await openLayerStore({ root, driver, durability: 'fast' })
-  for (let made = 0; made < Number(count); ) {
+  for (let made = 0; made < Number(count);) {
     // A hundred at a time, side by side: what is measured is not how they came.
     await Promise.all(
       Array.from({ length: 20 }, async () => {

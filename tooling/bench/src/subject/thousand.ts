@@ -45,4 +45,10 @@ const slope =
   statisticOf('median', times.slice(-tenth)) / statisticOf('median', times.slice(tenth, 2 * tenth))
 const removal = performance.now()
 for (const id of ids) await driver.remove(id)
-tell({ wall: times, slope: [slope], disk: [disk], memory: [grown], removal: [(performance.now() - removal) / count] })
+tell({
+  wall: times,
+  slope: [slope],
+  disk: [disk],
+  memory: [grown],
+  removal: [(performance.now() - removal) / count],
+})

@@ -48,7 +48,11 @@ export const listWork: Work = {
   rounds: 5,
   goals: [{ metric: 'wall', statistic: 'median', atMost: 100 }],
   async prepare(setting) {
-    const volume = await filesystem('ext4', { sizeMiB: 8192, storage: 'memory', mkfsOptions: ['-N', '500000'] })
+    const volume = await filesystem('ext4', {
+      sizeMiB: 8192,
+      storage: 'memory',
+      mkfsOptions: ['-N', '500000'],
+    })
     try {
       await subject('many', volume.path, setting.scale === 'full' ? '10000' : '1000')
     } catch (error) {
@@ -76,7 +80,8 @@ export const startWork: Work = {
       contenders: [
         {
           name: 'graphdriver',
-          round: async () => wall((await timed(program, [main, '--root', scratch.path, 'images'])).milliseconds),
+          round: async () =>
+            wall((await timed(program, [main, '--root', scratch.path, 'images'])).milliseconds),
         },
         { name: 'node', round: async () => wall((await timed(program, ['--eval', '0'])).milliseconds) },
       ],

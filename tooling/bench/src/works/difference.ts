@@ -18,7 +18,13 @@ export const differenceWork: Work = {
   rounds: 3,
   goals: [
     { metric: 'wall', statistic: 'median', to: 'graphdriver, trees compared', atMost: 0.05 },
-    { metric: 'wall', statistic: 'median', of: 'graphdriver, trees compared', to: 'dockerd (vfs)', atMost: 0.7 },
+    {
+      metric: 'wall',
+      statistic: 'median',
+      of: 'graphdriver, trees compared',
+      to: 'dockerd (vfs)',
+      atMost: 0.7,
+    },
   ],
   async prepare(setting) {
     const resources = new AsyncDisposableStack()
@@ -28,7 +34,13 @@ export const differenceWork: Work = {
       const tar = path.join(scratch.path, 'layer.tar')
       await writeFile(tar, smallFiles(count, 64))
       const place = async (): Promise<string> =>
-        resources.use(await filesystem('ext4', { sizeMiB: 8192, storage: setting.storage, mkfsOptions: ['-N', '1000000'] })).path
+        resources.use(
+          await filesystem('ext4', {
+            sizeMiB: 8192,
+            storage: setting.storage,
+            mkfsOptions: ['-N', '1000000'],
+          }),
+        ).path
       const root = await place()
       const own = (name: string, how: string): Contender => ({
         name,
@@ -37,7 +49,9 @@ export const differenceWork: Work = {
       const contenders = [own('graphdriver', 'native'), own('graphdriver, trees compared', 'naive')]
       for (const driver of ['overlay2', 'vfs']) {
         const state = resources.use(await temporaryDirectory())
-        const daemon = resources.use(await startDocker({ root: path.join(await place(), 'data'), driver }, state.path))
+        const daemon = resources.use(
+          await startDocker({ root: path.join(await place(), 'data'), driver }, state.path),
+        )
         await daemon.docker('import', tar, 'large')
         const api = resources.use(new DockerApi(daemon.socket))
         const answer: unknown = JSON.parse(
@@ -70,7 +84,10 @@ export const differenceWork: Work = {
       const kept = resources.move()
       return {
         contenders,
-        notes: [`${count} files of 64 bytes below`, 'dockerd tells the changes by its API; on vfs it compares whole trees'],
+        notes: [
+          `${count} files of 64 bytes below`,
+          'dockerd tells the changes by its API; on vfs it compares whole trees',
+        ],
         [Symbol.asyncDispose]: () => kept.disposeAsync(),
       }
     } catch (error) {

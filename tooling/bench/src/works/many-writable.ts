@@ -9,7 +9,8 @@ import { prepareEngines } from './writable.ts'
 
 export const manyWritableWork: Work = {
   id: 'writable-1000',
-  title: 'writable layers on one image that stay, each made, mounted, written a small file to, unmounted (overlay2, ext4)',
+  title:
+    'writable layers on one image that stay, each made, mounted, written a small file to, unmounted (overlay2, ext4)',
   units: { wall: 'ms', slope: '×', disk: 'KiB', memory: 'MiB', removal: 'ms' },
   rounds: 1,
   goals: [

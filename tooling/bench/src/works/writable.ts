@@ -1,7 +1,14 @@
 /** Writable layers that come and go. */
 import path from 'node:path'
 import { nextChainId, parseDiffId, type ChainId } from '@graphdriver/core'
-import { debianImage, filesystem, type LabImage, startContainerd, startDocker, temporaryDirectory } from '@tooling/lab'
+import {
+  debianImage,
+  filesystem,
+  type LabImage,
+  startContainerd,
+  startDocker,
+  temporaryDirectory,
+} from '@tooling/lab'
 import { DockerApi } from '../peers/docker-api.ts'
 import { ownProgram } from '../peers/load.ts'
 import { timed } from '../peers/process.ts'
@@ -73,7 +80,10 @@ function cycle(width: number): Work {
       return prepareEngines(
         setting,
         ({ root, chain, scratch, snapshots, docker, image }) => [
-          { name: 'graphdriver', round: () => subject('writable', root, chain, String(count), String(width)) },
+          {
+            name: 'graphdriver',
+            round: () => subject('writable', root, chain, String(count), String(width)),
+          },
           {
             name: 'containerd',
             async round() {
@@ -91,7 +101,9 @@ function cycle(width: number): Work {
           {
             name: 'dockerd',
             round: async () => ({
-              wall: await inTurns(count, width, async () => docker.remove(await docker.create(image.reference))),
+              wall: await inTurns(count, width, async () =>
+                docker.remove(await docker.create(image.reference)),
+              ),
             }),
           },
         ],
