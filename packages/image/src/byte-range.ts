@@ -1,5 +1,5 @@
 import type { FileHandle } from 'node:fs/promises'
-import type { CallOptions } from '@graphdriver/core'
+import type { ReadOptions } from './image-files.ts'
 import { invalidImage } from './invalid-image.ts'
 
 /** Large enough that system calls do not count, small enough to stay in the processor's cache. */
@@ -16,19 +16,20 @@ export async function* readRange(
   start: number,
   length: number,
   source: string,
-  options: CallOptions = {},
+  { signal, transient = false }: ReadOptions = {},
 ): AsyncGenerator<Uint8Array> {
   const end = start + length
   let position = start
-  let ahead = readAt(file, position, end)
+  const buffers = transient ? new Rotation() : undefined
+  let ahead = readAt(file, position, end, buffers)
   try {
     while (position < end) {
-      options.signal?.throwIfAborted()
+      signal?.throwIfAborted()
       const chunk = await ahead
       if (chunk.length === 0)
         throw invalidImage(source, `ends at byte ${position} of ${end}; it is truncated`)
       position += chunk.length
-      ahead = readAt(file, position, end)
+      ahead = readAt(file, position, end, buffers)
       yield chunk
     }
   } finally {
@@ -38,14 +39,43 @@ export async function* readRange(
 }
 
 /** Up to a chunk, fewer bytes at the end. Its failure is for whoever awaits it, and for nobody if nobody does. */
-function readAt(file: FileHandle, position: number, end: number): Promise<Uint8Array> {
+function readAt(
+  file: FileHandle,
+  position: number,
+  end: number,
+  buffers: Rotation | undefined,
+): Promise<Uint8Array> {
   const length = Math.min(chunkBytes, end - position)
-  const reading = length > 0 ? readPiece(file, position, length) : Promise.resolve(new Uint8Array())
+  const reading = length > 0 ? readPiece(file, position, length, buffers) : Promise.resolve(new Uint8Array())
   reading.catch(() => undefined)
   return reading
 }
 
-async function readPiece(file: FileHandle, position: number, length: number): Promise<Uint8Array> {
-  const { bytesRead, buffer } = await file.read(Buffer.allocUnsafeSlow(length), 0, length, position)
+async function readPiece(
+  file: FileHandle,
+  position: number,
+  length: number,
+  buffers: Rotation | undefined,
+): Promise<Uint8Array> {
+  const { bytesRead, buffer } = await file.read(
+    buffers?.next() ?? Buffer.allocUnsafeSlow(length),
+    0,
+    length,
+    position,
+  )
   return buffer.subarray(0, bytesRead)
+}
+
+/**
+ * One buffer is with the reader, one is being filled; the third is with what the reader has given the one before to, and
+ * which may not be through with it. Allocating anew costs more than filling.
+ */
+class Rotation {
+  readonly #buffers: readonly Buffer[] = Array.from({ length: 3 }, () => Buffer.allocUnsafeSlow(chunkBytes))
+  #turn = 0
+
+  next(): Buffer | undefined {
+    this.#turn = (this.#turn + 1) % this.#buffers.length
+    return this.#buffers[this.#turn]
+  }
 }

@@ -1,10 +1,9 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open, realpath } from 'node:fs/promises'
 import path from 'node:path'
-import type { CallOptions } from '@graphdriver/core'
 import { isSystemError } from '@graphdriver/sys'
 import { readRange } from './byte-range.ts'
-import type { ImageFile, ImageFiles } from './image-files.ts'
+import type { ImageFile, ImageFiles, ReadOptions } from './image-files.ts'
 
 /**
  * The files of a directory. Symlinks are followed as long as they stay inside (tools link shared blobs), and only
@@ -46,7 +45,7 @@ export class DirectoryFiles implements ImageFiles {
     return undefined
   }
 
-  async *#read(name: string, size: number, options: CallOptions = {}): AsyncGenerator<Uint8Array> {
+  async *#read(name: string, size: number, options: ReadOptions = {}): AsyncGenerator<Uint8Array> {
     await using file = await this.#open(name)
     if (file === undefined) return
     yield* readRange(file, 0, size, path.join(this.#root, name), options)

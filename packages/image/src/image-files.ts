@@ -7,10 +7,15 @@ export interface ImageFiles extends AsyncDisposable {
   find(name: string): Promise<ImageFile | undefined>
 }
 
+export interface ReadOptions extends CallOptions {
+  /** A chunk is good only until the next one is asked for: its memory is used again. */
+  readonly transient?: boolean | undefined
+}
+
 export interface ImageFile {
   /** Bytes. */
   readonly size: number
-  read(options?: CallOptions): AsyncIterable<Uint8Array>
+  read(options?: ReadOptions): AsyncIterable<Uint8Array>
 }
 
 /**

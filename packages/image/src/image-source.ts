@@ -1,5 +1,6 @@
 import type { CallOptions, DiffId, Digest } from '@graphdriver/core'
 import type { ImageConfig } from './image-config.ts'
+import type { ReadOptions } from './image-files.ts'
 
 /** A file or directory with images in it. Disposing it closes what it has open; its images are of no use then. */
 export interface ImageSource extends AsyncDisposable {
@@ -37,5 +38,5 @@ export interface SourceLayer {
    *
    * @throws GD_DIGEST_MISMATCH after the last byte, when they are not those of `digest`
    */
-  open(options?: CallOptions): AsyncIterable<Uint8Array>
+  open(options?: ReadOptions): AsyncIterable<Uint8Array>
 }

@@ -31,7 +31,8 @@ export async function loadLayers(
     const progress = new LayerProgress(source, index, count, onProgress)
     return {
       diffId: source.diffId,
-      open: (options) => decompress(progress.following(source.open(options)), options),
+      open: (options) =>
+        decompress(progress.following(source.open({ ...options, transient: true })), options),
       explain: (error) => explained(error, source, { signal }),
       onExisting: () => {
         loaded -= 1

@@ -1,6 +1,6 @@
-import { type CallOptions, type DiffId, type Digest } from '@graphdriver/core'
+import type { DiffId, Digest } from '@graphdriver/core'
 import { verified } from './digest-check.ts'
-import type { ImageFile } from './image-files.ts'
+import type { ImageFile, ReadOptions } from './image-files.ts'
 import type { SourceLayer } from './image-source.ts'
 
 /** A layer that is one file of its source. */
@@ -19,7 +19,7 @@ export class StoredLayer implements SourceLayer {
     this.#file = file
   }
 
-  open(options?: CallOptions): AsyncIterable<Uint8Array> {
+  open(options?: ReadOptions): AsyncIterable<Uint8Array> {
     const bytes = this.#file.read(options)
     return this.digest === undefined ? bytes : verified(bytes, this.digest, this.blob)
   }

@@ -26,8 +26,8 @@ import { takeIn } from './tar-intake.ts'
 import { TarSource } from './tar-source.ts'
 import { Transaction } from './transaction.ts'
 
-/** Each has a thread to unpack, and the main one hashes for all of them: more get in each other's way. */
-const mostAtATime = Math.min(4, availableParallelism())
+/** Each has a thread to unpack, and waits now and then; the main thread hashes for all, and more would wait for that. */
+const mostAtATime = Math.min(4, availableParallelism() + 1)
 
 /** @returns the layers, each with a hold that the caller turns into a reference */
 export async function registerStack(

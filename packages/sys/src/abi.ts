@@ -104,6 +104,7 @@ const sharedCalls = {
   fsmount: 432,
   fsopen: 430,
   fspick: 433,
+  listxattrat: 465,
   mount_setattr: 442,
   move_mount: 429,
   open_tree: 428,

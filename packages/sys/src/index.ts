@@ -102,6 +102,7 @@ export {
   fremovexattr,
   fsetxattr,
   lgetxattr,
+  listxattrat,
   llistxattr,
   lremovexattr,
   lsetxattr,

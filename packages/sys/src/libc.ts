@@ -50,6 +50,7 @@ const shapes = {
   lgetxattr: 'ppbn',
   lsetxattr: 'ppbnn',
   llistxattr: 'pbn',
+  listxattrat: 'dpnbn',
   lremovexattr: 'pp',
   fgetxattr: 'dpbn',
   fsetxattr: 'dpbnn',

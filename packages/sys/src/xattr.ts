@@ -1,5 +1,7 @@
 /** Extended attributes (xattr(7)). The `l` calls take a path and never follow it, the `f` calls a descriptor. */
 import { constants } from 'node:os'
+import { AT_SYMLINK_NOFOLLOW } from './constants.ts'
+import { isSystemError } from './error.ts'
 import { cstring, checked, failure, lastError, libc, type Path } from './libc.ts'
 
 const { ENODATA, ERANGE } = constants.errno
@@ -54,6 +56,25 @@ export function llistxattr(path: Path): string[] {
   const c = libc('llistxattr')
   const file = cstring(path)
   return namesIn(readAll((into) => c.llistxattr(file, into, into.length), 'llistxattr', path))
+}
+
+/** Whether the kernel has listxattrat(2), which came with Linux 6.13; a filter of system calls may not know it. */
+let hasListAt = true
+
+/** As `llistxattr`, of what a name in an open directory is. */
+export function listxattrat(dirfd: number, path: Path): string[] {
+  if (hasListAt) {
+    const c = libc('listxattrat')
+    const file = cstring(path)
+    const read: Read = (into) => c.listxattrat(dirfd, file, AT_SYMLINK_NOFOLLOW, into, into.length)
+    try {
+      return namesIn(readAll(read, 'listxattrat', path))
+    } catch (error) {
+      if (!isSystemError(error, 'ENOSYS', 'EPERM')) throw error
+      hasListAt = false
+    }
+  }
+  return llistxattr(Buffer.concat([Buffer.from(`/proc/self/fd/${dirfd}/`), Buffer.from(path)]))
 }
 
 /** @throws SystemError ENODATA when the attribute is not there */

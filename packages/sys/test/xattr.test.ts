@@ -7,6 +7,7 @@ import {
   fremovexattr,
   fsetxattr,
   lgetxattr,
+  listxattrat,
   llistxattr,
   lremovexattr,
   lsetxattr,
@@ -87,3 +88,17 @@ it('a filesystem without attributes says ENOTSUP, a missing file ENOENT', () => 
   expect(thrown(() => lgetxattr('/nowhere', 'user.a'))).toMatchObject({ code: 'ENOENT', path: '/nowhere' })
   expect(thrown(() => lgetxattr('/', 'user.a\0b'))).toMatchObject({ code: 'EINVAL' })
 })
+
+it.skipIf(!isRoot)(
+  'attributes are listed by a name in an open directory, of a link itself (needs root)',
+  () => {
+    using directory = scratch()
+    writeFileSync(directory.at('file'), '')
+    symlinkSync('file', directory.at('link'))
+    lsetxattr(directory.at('file'), 'trusted.a', Buffer.from('A'))
+    using open = descriptor(openat(AT_FDCWD, directory.at('.'), O.RDONLY | O.DIRECTORY))
+    expect(listxattrat(open.fd, 'file')).toEqual(['trusted.a'])
+    expect(listxattrat(open.fd, Buffer.from('link'))).toEqual([])
+    expect(thrown(() => listxattrat(open.fd, 'nothing'))).toMatchObject({ code: 'ENOENT' })
+  },
+)

@@ -21,8 +21,13 @@ export const permissions = 0o7777
 const nanoseconds = 1_000_000_000n
 const dot = Buffer.from('.')
 
-/** Gives an open file or directory what `source` has, of which `stat` tells. */
-export function copyAttributes(fd: number, source: Buffer, stat: Stat, overlay: OverlayXattrs): void {
+/** Gives an open file or directory what `source` has, a path or an open file, of which `stat` tells. */
+export function copyAttributes(
+  fd: number,
+  source: Buffer | number,
+  stat: Stat,
+  overlay: OverlayXattrs,
+): void {
   fchown(fd, stat.uid, stat.gid)
   copyXattrs(source, (name, value) => fsetxattr(fd, name, value), overlay)
   fchmod(fd, stat.mode & permissions)

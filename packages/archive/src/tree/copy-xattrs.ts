@@ -1,5 +1,5 @@
-import { isSystemError, lgetxattr } from '@graphdriver/sys'
-import { listXattrs } from './portable-xattrs.ts'
+import { fgetxattr, isSystemError, lgetxattr } from '@graphdriver/sys'
+import { listOpenXattrs, listXattrs } from './portable-xattrs.ts'
 
 /** Which of overlayfs' own marks are part of what is copied. */
 export type OverlayXattrs = 'trusted' | 'user' | undefined
@@ -14,15 +14,20 @@ function isCopied(name: string, overlay: OverlayXattrs): boolean {
   return !name.startsWith('trusted.overlay.') && !name.startsWith('user.overlay.')
 }
 
-/** What the filesystem of the copy cannot hold, or a user namespace may not set, is left out. */
+/**
+ * What the filesystem of the copy cannot hold, or a user namespace may not set, is left out.
+ *
+ * @param source a path, or an open file
+ */
 export function copyXattrs(
-  source: Buffer,
+  source: Buffer | number,
   set: (name: string, value: Buffer) => void,
   overlay: OverlayXattrs,
 ): void {
-  for (const name of listXattrs(source)) {
+  const isOpen = typeof source === 'number'
+  for (const name of isOpen ? listOpenXattrs(source) : listXattrs(source)) {
     if (!isCopied(name, overlay)) continue
-    const value = lgetxattr(source, name)
+    const value = isOpen ? fgetxattr(source, name) : lgetxattr(source, name)
     if (value === undefined) continue
     try {
       set(name, value)

@@ -166,12 +166,11 @@ class TreeCopier {
     using from = new Descriptor(openat(directory, name, O.RDONLY | O.NOFOLLOW | O.NONBLOCK))
     using to = new Descriptor(openat(this.#target.fd, name, O.WRONLY | O.CREAT | O.EXCL, 0o600))
     this.#content.copy(from.fd, to.fd, stat)
-    const source = xattrPath(directory, name)
-    this.settle(to.fd, source, stat)
-    this.#extra?.copy(source, xattrPath(this.#target.fd, name), stat)
+    this.settle(to.fd, from.fd, stat)
+    this.#extra?.copy(xattrPath(directory, name), xattrPath(this.#target.fd, name), stat)
   }
 
-  settle(fd: number, source: Buffer, stat: Stat): void {
+  settle(fd: number, source: Buffer | number, stat: Stat): void {
     copyAttributes(fd, source, stat, this.#options.overlayXattrs)
   }
 

@@ -1,4 +1,4 @@
-import { isSystemError, lgetxattr, llistxattr } from '@graphdriver/sys'
+import { flistxattr, isSystemError, lgetxattr, listxattrat, llistxattr } from '@graphdriver/sys'
 import type { XattrRecord } from '../tar/header.ts'
 
 /** What names an entry to the xattr calls, which take no directory descriptor: procfs follows the descriptor. */
@@ -18,9 +18,9 @@ const none: readonly XattrRecord[] = []
 
 /** The attributes of an entry (of itself, if a symlink) that a layer carries, sorted by name. */
 export function portableXattrs(directory: number, name: Buffer): readonly XattrRecord[] {
-  const path = xattrPath(directory, name)
-  const names = listXattrs(path)
+  const names = listed(() => listxattrat(directory, name))
   if (names.length === 0) return none
+  const path = xattrPath(directory, name)
   const found: XattrRecord[] = []
   for (const attribute of names.filter(isPortable).toSorted()) {
     const value = lgetxattr(path, attribute)
@@ -31,8 +31,17 @@ export function portableXattrs(directory: number, name: Buffer): readonly XattrR
 
 /** All names; none where the filesystem has no attributes or the entry is gone. */
 export function listXattrs(path: Buffer): readonly string[] {
+  return listed(() => llistxattr(path))
+}
+
+/** The same of an open file. */
+export function listOpenXattrs(fd: number): readonly string[] {
+  return listed(() => flistxattr(fd))
+}
+
+function listed(list: () => readonly string[]): readonly string[] {
   try {
-    return llistxattr(path)
+    return list()
   } catch (error) {
     if (isSystemError(error, 'ENOTSUP', 'EOPNOTSUPP', 'ENOENT', 'ENOSYS')) return []
     throw error

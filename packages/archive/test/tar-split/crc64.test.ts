@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import wabt from 'wabt'
+import { code } from '../../src/crc64-code.ts'
 import { Crc64 } from '../../src/index.ts'
 
 /** The definition, bit by bit. */
@@ -32,4 +35,16 @@ test('any bytes, in any pieces, at any alignment', () => {
       expect(crc64(moved.subarray(0, cut), moved.subarray(cut))).toBe(reference(content))
     }),
   )
+})
+
+test('what is run is what the source says', async () => {
+  const { parseWat } = await wabt()
+  const source = readFileSync(new URL('../../src/crc64.wat', import.meta.url), 'utf8')
+  const { buffer } = parseWat('crc64.wat', source).toBinary({})
+  expect(Buffer.from(buffer).toString('base64')).toBe(code)
+})
+
+test('more than the memory holds at a time', () => {
+  const bytes = Buffer.alloc(300_001, 'some bytes')
+  expect(crc64(bytes)).toBe(reference(bytes))
 })

@@ -4,7 +4,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { detach } from '@graphdriver/sys'
 import { type LabImage, startContainerd, startDocker, temporaryDirectory } from '@tooling/lab'
-import { timed, type Timed, timeOf } from './process.ts'
+import { timed, timeOf, weighed, type Weighed } from './process.ts'
 
 /** How the layers of an image are compressed. */
 export type Form = 'tar' | 'gzip' | 'zstd'
@@ -20,7 +20,7 @@ export interface Loader {
     finish: () => Promise<void>,
     image: LabImage,
     form: Form,
-  ) => Promise<Pick<Timed, 'milliseconds'> & Partial<Timed>>
+  ) => Promise<Pick<Weighed, 'milliseconds'> & Partial<Weighed>>
 }
 
 const main = path.join(
@@ -36,7 +36,7 @@ export function graphdriver(durability: 'safe' | 'fast', driver = 'overlay2'): L
     name: 'graphdriver',
     input: ({ dockerArchive, oci }, form) => (form === 'tar' ? dockerArchive : oci[form].archive),
     load: (input, root) =>
-      timed(process.execPath, [
+      weighed(process.execPath, [
         main,
         '--root',
         path.join(root, 'data'),
@@ -44,6 +44,7 @@ export function graphdriver(durability: 'safe' | 'fast', driver = 'overlay2'): L
         driver,
         '--durability',
         durability,
+        '--no-progress',
         'load',
         input,
       ]),

@@ -1,39 +1,67 @@
 /** Programs, timed from their start to their end. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { execa } from 'execa'
+import { text } from 'node:stream/consumers'
 import type { Samples } from '../work.ts'
 
 export interface Timed {
   readonly milliseconds: number
-  /** The most memory that it had at a time, in MiB, as the kernel has it (VmHWM); its own, not its children's. */
-  readonly peakMiB: number
   readonly stdout: string
 }
 
-const pollMilliseconds = 5
+export interface Weighed extends Timed {
+  /** The most memory that it had at a time, in MiB, as the kernel has it (VmHWM); its own, not its children's. */
+  readonly peakMiB: number
+}
+
+interface TimedOptions {
+  readonly env?: Readonly<Record<string, string>>
+}
 
 /** @throws what it wrote, when it fails */
 export async function timed(
   program: string,
   args: readonly string[],
-  options: { readonly env?: Readonly<Record<string, string>>; readonly input?: string } = {},
+  { env }: TimedOptions = {},
+): Promise<Timed> {
+  return watched(program, args, env, () => undefined)
+}
+
+const pollMilliseconds = 10
+
+/** The same, with a look at its memory now and then. */
+export async function weighed(program: string, args: readonly string[]): Promise<Weighed> {
+  let peakMiB = 0
+  const result = await watched(program, args, undefined, (pid) => {
+    const poll = setInterval(() => {
+      peakMiB = peakOf(pid) ?? peakMiB
+    }, pollMilliseconds)
+    return () => clearInterval(poll)
+  })
+  return { ...result, peakMiB }
+}
+
+/** By nothing but spawn(): what stands between would be in the times. */
+async function watched(
+  program: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> | undefined,
+  watch: (pid: number | undefined) => (() => void) | undefined,
 ): Promise<Timed> {
   const start = performance.now()
-  const running = execa(program, args, {
-    ...options,
-    ...(options.input === undefined ? { stdin: 'ignore' } : {}),
-    maxBuffer: 1024 ** 3,
+  const running = spawn(program, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    ...(env === undefined ? {} : { env: { ...process.env, ...env } }),
   })
-  let peakMiB = 0
-  const poll = setInterval(() => {
-    peakMiB = peakOf(running.pid) ?? peakMiB
-  }, pollMilliseconds)
-  try {
-    const { stdout } = await running
-    return { milliseconds: performance.now() - start, peakMiB, stdout: String(stdout) }
-  } finally {
-    clearInterval(poll)
-  }
+  const ended = once(running, 'exit')
+  const stop = watch(running.pid)
+  const [stdout, stderr] = await Promise.all([text(running.stdout), text(running.stderr)])
+  const [status, signal]: (number | string | null)[] = await ended
+  const milliseconds = performance.now() - start
+  stop?.()
+  if (status !== 0) throw new Error(`${program} ${args.join(' ')}: ${status ?? signal}\n${stderr}`)
+  return { milliseconds, stdout }
 }
 
 function peakOf(pid: number | undefined): number | undefined {

@@ -53,7 +53,7 @@ export const testRecipe: ImageRecipe = {
 export const benchmarkRecipe: ImageRecipe = {
   programs: path.join(programs, 'benchmark'),
   baseTarOptions: wholeSeconds,
-  steps: ['02-python', '03-git', '04-gcc', '05-large', '06-deleted'].map((name) => ({
+  steps: ['02-python', '03-programs', '04-gcc', '05-large', '06-deleted'].map((name) => ({
     name,
     ...shell,
     tarOptions: wholeSeconds,
