@@ -22,7 +22,7 @@ let compiled: object | undefined
 interface Exports {
   readonly memory: { readonly buffer: ArrayBuffer }
   /** Goes on with bytes that are in the memory behind the state. */
-  update(length: number): void
+  readonly update: (length: number) => void
 }
 
 const stateBytes = 8

@@ -11,6 +11,7 @@ export {
   type CompareOptions,
   type CopyOptions,
   type PackOptions,
+  type RemoveOptions,
   TreeWorkers,
   type TreeWorkersOptions,
 } from './tree-workers.ts'
@@ -19,6 +20,7 @@ export { compress, type CompressOptions } from './compression/compress.ts'
 export { decompress } from './compression/decompress.ts'
 export { type Compression, detectCompression } from './compression/detect.ts'
 export { naiveDiff } from './naive-diff.ts'
+export { type DiscardOptions, removeBehind } from './remove-behind.ts'
 export { Crc64 } from './crc64.ts'
 export type { PaxRecord, SparseExtent, TarEntryType, TarHeader, XattrRecord } from './tar/header.ts'
 export { formatTime } from './tar/pax-writer.ts'

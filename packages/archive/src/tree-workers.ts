@@ -4,7 +4,7 @@ import type { Shade, ShadeRequest } from './aufs/shade.ts'
 import type { Touched } from './tree/touched.ts'
 import type { Conversion, JobKind, Jobs } from './worker/job.ts'
 import { feed } from './feed.ts'
-import { gateOf } from './worker/gate.ts'
+import { gateOf, type SharedGate } from './worker/gate.ts'
 import { ThreadPool } from './worker/pool.ts'
 import { RingAborted, RingReader, RingWriter } from './worker/ring.ts'
 
@@ -26,6 +26,14 @@ export interface PackOptions extends CallOptions {
   readonly whiteouts?: 'none' | LayerFormat | undefined
 }
 
+export interface RemoveOptions extends CallOptions {
+  /**
+   * Called when a tree turns out to be large. The rest of it goes on behind the caller, who need not wait for the end: one
+   * such tree after another, at half speed, and whatever becomes of the signal.
+   */
+  readonly onLarge?: (() => void) | undefined
+}
+
 /** Where to look; everywhere by default. */
 export interface CompareOptions extends CallOptions {
   readonly touched?: Touched | undefined
@@ -38,6 +46,15 @@ export interface CopyOptions extends CallOptions {
   readonly overlayXattrs?: 'trusted' | 'user' | undefined
 }
 
+/** Entries that take no longer than a caller may be kept waiting. */
+const removedAtOnce = 256
+
+/** Something to be told once that it is to be done quickly now. */
+function hurry(): { readonly gate: SharedGate; readonly resolve: () => void } {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  return { gate: gateOf(promise, () => undefined), resolve }
+}
+
 /**
  * Everything that walks a tree, done by synchronous calls in threads of its own, so that the caller's thread is never
  * kept waiting, and no promise is made per file.
@@ -48,6 +65,9 @@ export interface CopyOptions extends CallOptions {
  */
 export class TreeWorkers implements AsyncDisposable {
   readonly #pool: ThreadPool
+  /** Settles with the last of the large removals. */
+  #removals: Promise<unknown> = Promise.resolve()
+  readonly #hurry = hurry()
 
   constructor(options: TreeWorkersOptions = {}) {
     // Beside the bundle the thread's file is built; from source, Node runs it as it is.
@@ -135,13 +155,26 @@ export class TreeWorkers implements AsyncDisposable {
   }
 
   /** Removes a tree without following links out of it. One that is not there is success. */
-  remove(path: string, options: CallOptions = {}): Promise<void> {
-    return this.#call('remove', { path }, options)
+  async remove(path: string, { signal, onLarge }: RemoveOptions = {}): Promise<void> {
+    if (onLarge === undefined) await this.#call('remove', { path }, { signal })
+    else if (!(await this.#call('remove', { path, entries: removedAtOnce }, { signal }))) {
+      onLarge()
+      await this.#behind(() => this.#call('remove', { path, pace: this.#hurry.gate }, {}))
+    }
   }
 
-  /** Stops what runs and ends the threads. */
+  /** Finishes the large removals, at full speed; stops all else that runs, and ends the threads. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#hurry.resolve()
+    await this.#removals
     await this.#pool[Symbol.asyncDispose]()
+  }
+
+  /** One after another. */
+  async #behind(removal: () => Promise<unknown>): Promise<void> {
+    const removed = this.#removals.then(removal)
+    this.#removals = removed.catch(() => undefined)
+    await removed
   }
 
   async #call<Kind extends JobKind>(

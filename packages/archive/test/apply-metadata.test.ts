@@ -302,6 +302,7 @@ describe.skipIf(!isRoot)('metadata of extracted entries (needs root)', () => {
       entries: 7,
       tarBytes: 5 + 3 + 7 + 1,
       contentBytes: 3 + 2 + 1,
+      hasRoot: false,
       skippedDevices: 0,
     })
   })

@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { GraphDriverError, type TarStream } from '@graphdriver/core'
+import { mount, umount } from '@graphdriver/sys'
 import { describe, expect, it } from 'vitest'
 import { TreeWorkers } from '../src/index.ts'
 import { ThreadPool } from '../src/worker/pool.ts'
@@ -300,5 +301,43 @@ describe('threads of a pool', () => {
     expect(same).toBe(thread)
     expect(await same.run('work')).toBe('did work')
     next.release(same)
+  })
+
+  it('removes a small tree before it returns, and the rest of a large one behind the caller', async () => {
+    await using dir = await scratch()
+    const workers = new TreeWorkers()
+    const [small, large] = [dir.directory('small'), dir.directory('large')]
+    treeOfFiles(small, 200, 0)
+    treeOfFiles(large, 4000, 0)
+    let isLarge = false
+    await workers.remove(small, { onLarge: () => (isLarge = true) })
+    expect([isLarge, existsSync(small)]).toEqual([false, false])
+    const { promise: told, resolve } = Promise.withResolvers<void>()
+    const gone = workers.remove(large, { onLarge: resolve })
+    await told
+    expect(existsSync(large)).toBe(true)
+    // Nothing is left half removed.
+    await workers[Symbol.asyncDispose]()
+    await gone
+    expect(existsSync(large)).toBe(false)
+  })
+
+  it('tells of what could not be removed behind the caller', async () => {
+    await using dir = await scratch()
+    await using workers = new TreeWorkers()
+    const large = dir.directory('large')
+    treeOfFiles(large, 2000, 0)
+    const mounted = path.join(large, 'z')
+    mkdirSync(mounted)
+    mount({ source: 'none', target: mounted, type: 'tmpfs' })
+    try {
+      await expect(workers.remove(large, { onLarge: () => undefined })).rejects.toMatchObject({
+        code: 'EBUSY',
+      })
+    } finally {
+      umount(mounted)
+    }
+    await workers.remove(large)
+    expect(existsSync(large)).toBe(false)
   })
 })

@@ -1,7 +1,7 @@
 /** Makes and deletes layers so that a process may die anywhere in between. */
 import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import path from 'node:path'
-import type { TreeWorkers } from '@graphdriver/archive'
+import { type DiscardOptions, removeBehind, type TreeWorkers } from '@graphdriver/archive'
 import { type CallOptions, GraphDriverError, type LayerId, type Quota } from '@graphdriver/core'
 import type { LayerQuota } from '@graphdriver/quota'
 import {
@@ -98,14 +98,27 @@ export function hideLayer(home: string, id: LayerId): Scratch | undefined {
 }
 
 /** Unmounts all that is mounted in a hidden layer, then deletes it. Repeating it after a failure is safe. */
-export async function discardLayer(hidden: Scratch, tools: Tools, options?: CallOptions): Promise<void> {
-  using held = hidden
-  await remove(held.path, tools, options)
+export async function discardLayer(
+  hidden: Scratch,
+  { workers, limits }: Tools,
+  options: DiscardOptions = {},
+): Promise<void> {
+  try {
+    unmountTree(hidden.path)
+  } catch (error) {
+    hidden[Symbol.dispose]()
+    throw error
+  }
+  await removeBehind(hidden, workers, options, (remove) => ending(hidden.path, limits, remove))
 }
 
-async function remove(directory: string, { workers, limits }: Tools, options?: CallOptions): Promise<void> {
+async function remove(directory: string, { workers, limits }: Tools): Promise<void> {
   unmountTree(directory)
-  await limits.ending(directory, () => workers.remove(directory, options))
+  await ending(directory, limits, () => workers.remove(directory))
+}
+
+async function ending(directory: string, limits: LayerQuota, remove: () => Promise<void>): Promise<void> {
+  await limits.ending(directory, remove)
   rmSync(imageOf(directory), { force: true })
 }
 

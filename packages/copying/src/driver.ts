@@ -68,7 +68,10 @@ export class CopyingDriver implements Driver {
     const hidden = hideLayer(this.home, id)
     await this.#letGo(id, Number.POSITIVE_INFINITY)
     try {
-      if (hidden !== undefined) await discardLayer(hidden, this.#tools, options)
+      const onLeft = (): void => {
+        this.#leftovers = true
+      }
+      if (hidden !== undefined) await discardLayer(hidden, this.#tools, { ...options, onLeft })
     } catch (error) {
       this.#leftovers = true
       throw error

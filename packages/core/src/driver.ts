@@ -123,7 +123,10 @@ export interface ProtoDriver extends AsyncDisposable {
   /** Makes a layer for a container to write in. Same form and errors as `create`; quotas apply here. */
   createReadWrite(id: LayerId, options?: CreateOptions): Promise<void>
 
-  /** Unmounts and deletes the layer. Success when there is none. */
+  /**
+   * Unmounts and deletes the layer. Success when there is none. A layer of many files is gone as a layer when this returns, and
+   * its files may go on being deleted: `cleanup` waits for that, and after a crash whoever opens the home goes on with it.
+   */
   remove(id: LayerId, options?: CallOptions): Promise<void>
 
   /**

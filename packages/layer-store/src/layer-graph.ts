@@ -19,6 +19,12 @@ export interface LayerNode {
 /** The image layers of an open store, each after its parent. */
 export class LayerGraph {
   readonly #nodes = new Map<ChainId, LayerNode>()
+  #revision = 0
+
+  /** Another number after each change. */
+  get revision(): number {
+    return this.#revision
+  }
 
   get(chainId: ChainId): LayerNode | undefined {
     return this.#nodes.get(chainId)
@@ -34,12 +40,15 @@ export class LayerGraph {
     const node: LayerNode = { record, parent, references: 0, holds: 0, condemned: false }
     if (parent !== undefined) retain(parent)
     this.#nodes.set(record.chainId, node)
+    this.#revision += 1
     return node
   }
 
   /** Takes a layer off the list whose record is gone. It needs its parent until its data is gone too. */
   delete(node: LayerNode): void {
-    if (this.has(node)) this.#nodes.delete(node.record.chainId)
+    if (!this.has(node)) return
+    this.#nodes.delete(node.record.chainId)
+    this.#revision += 1
   }
 
   /** Takes a layer off the list that another process deleted, data and all. */

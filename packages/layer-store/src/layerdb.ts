@@ -11,6 +11,7 @@
  *     cache-id                 the driver's name for it
  *     parent                   ChainID of the layer below; absent for a base layer
  *     tar-split.json.gz        what is needed to make the tar again from the files
+ *   .graphdriver-layers        ours: all image layers in one file, where there are many; see layer-index.ts
  *   sha256/<chain>-<random>-removing/   a layer whose deletion has begun
  *   mounts/<name>/             one writable layer
  *     mount-id                 the driver's name for it

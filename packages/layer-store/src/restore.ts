@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { type ChainId, isGraphDriverError, parseChainId, type WritableLayerRecord } from '@graphdriver/core'
 import { isSystemError } from '@graphdriver/sys'
+import { readIndex, stampOf } from './layer-index.ts'
 import { layerDirectory, mountDirectory, removingSuffix } from './layerdb.ts'
 import { type LayerNode, retain } from './layer-graph.ts'
 import { readLayerRecord, type StoredLayer } from './layer-record.ts'
@@ -24,8 +25,9 @@ export async function restore(
   signal: AbortSignal | undefined,
 ): Promise<readonly SkippedRecord[]> {
   const skipped: SkippedRecord[] = []
-  const stored = await readLayers(context, skipped, signal)
+  const { stored, isIndexed } = await readLayers(context, skipped, signal)
   for (const chainId of [...stored.keys()].sort()) link(context, stored, chainId, skipped)
+  if (isIndexed) context.indexed = context.graph.revision
   await restoreMounts(context, skipped, signal)
   return skipped
 }
@@ -34,10 +36,16 @@ async function readLayers(
   context: StoreContext,
   skipped: SkippedRecord[],
   signal: AbortSignal | undefined,
-): Promise<Map<ChainId, StoredLayer>> {
+): Promise<{ readonly stored: ReadonlyMap<ChainId, StoredLayer>; readonly isIndexed: boolean }> {
   const { layerdb } = context
   const stored = new Map<ChainId, StoredLayer>()
+  const stamp = await stampOf(layerdb.layers)
   const names = (await namesIn(layerdb.layers)).filter((name) => !name.endsWith(removingSuffix))
+  const indexed = await readIndex(layerdb, names, stamp)
+  if (indexed !== undefined) {
+    for (const layer of indexed) stored.set(layer.chainId, layer)
+    return { stored, isIndexed: true }
+  }
   await inBatches(names, signal, async (name) => {
     const directory = path.join(layerdb.layers, name)
     if (!chainHex.test(name)) {
@@ -48,7 +56,7 @@ async function readLayers(
     const layer = await unlessCorrupt(directory, skipped, () => readLayerRecord(directory, chainId))
     if (layer !== undefined) stored.set(chainId, layer)
   })
-  return stored
+  return { stored, isIndexed: false }
 }
 
 /** Adds a layer after those below it. Chains cannot be circular: a record's name is the hash of its parent's. */

@@ -28,6 +28,8 @@ export interface StoreContext {
   readonly filesystem: FilesystemSync
   /** Driver layers and transaction directories of calls under way, which are no orphans. */
   readonly pending: Set<string>
+  /** The revision of the graph that the index of layers has; undefined while it is not known to have any. */
+  indexed: number | undefined
   closed: boolean
 }
 

@@ -18,6 +18,7 @@ import {
 } from '@graphdriver/core'
 import { FilesystemSync } from './filesystem-sync.ts'
 import { HeldLayer } from './held-layer.ts'
+import { writeIndex } from './layer-index.ts'
 import { LayerGraph } from './layer-graph.ts'
 import { holdExisting } from './layer-lookup.ts'
 import { layerdbOf } from './layerdb.ts'
@@ -71,6 +72,7 @@ export async function openLayerStore(options: LayerStoreOptions): Promise<Direct
     records: new KeyedMutex(),
     filesystem: new FilesystemSync(),
     pending: new Set(),
+    indexed: undefined,
     closed: false,
   }
   return new OpenStore(context, await restore(context, options.signal))
@@ -152,7 +154,9 @@ class OpenStore implements DirectoryLayerStore {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    const { closed, readOnly, indexed, graph, layerdb } = this.#context
     this.#context.closed = true
+    if (!closed && !readOnly && indexed !== graph.revision) await writeIndex(layerdb, graph.records())
     await this.#context.filesystem[Symbol.asyncDispose]()
   }
 }

@@ -80,6 +80,12 @@ export function hasCapability(name: Capability): boolean {
 
 /** Bytes of a memory page, which bounds the options of mount(2): from the auxiliary vector (getauxval(3)). */
 export function getpagesize(): number {
+  return (pageSize ??= readPageSize())
+}
+
+let pageSize: number | undefined
+
+function readPageSize(): number {
   const AT_PAGESZ = 6n
   try {
     const vector = readFileSync('/proc/self/auxv')

@@ -186,5 +186,5 @@ function isWhiteout(fd: number, entry: DirectoryEntry): boolean {
 }
 
 function removeAt(fd: number, name: Buffer, check: () => void): void {
-  removeEntry(`/proc/self/fd/${fd}`, name, check)
+  removeEntry(`/proc/self/fd/${fd}`, name, () => (check(), true))
 }

@@ -18,29 +18,37 @@ interface Frame {
   next: number
 }
 
+/** Another number of entries has been removed. @returns false to leave it at that */
+export type RemovalStep = () => boolean
+
+/** How many entries pass between two steps. */
+export const removalStep = 256
+
 /**
  * Removes a file or a whole tree without following any link in it. Success when there is nothing.
  *
+ * @param step is called now and then, and may throw
+ * @returns false when it was left before its end
  * @throws SystemError EBUSY for a mount point inside
  */
-export function removeTree(target: string, check: () => void): void {
-  removeEntry(path.dirname(target), Buffer.from(path.basename(target)), check)
+export function removeTree(target: string, step: RemovalStep): boolean {
+  return removeEntry(path.dirname(target), Buffer.from(path.basename(target)), step)
 }
 
 /** The same of a name in a directory. */
-export function removeEntry(directory: string, name: Buffer, check: () => void): void {
+export function removeEntry(directory: string, name: Buffer, step: RemovalStep): boolean {
   using descent = openParent(directory)
-  if (descent === undefined || unlinked(descent.fd, name)) return
+  if (descent === undefined || unlinked(descent.fd, name)) return true
   const frames: Frame[] = []
   try {
-    removeBelow(descent, frames, name, check)
+    return removeBelow(descent, frames, name, step)
   } catch (error) {
     const below = frames.map(({ entries, next }) => entries[next - 1]?.name.toString() ?? '')
     throw withPath(error, path.join(directory, name.toString()), Buffer.from(below.join('/')))
   }
 }
 
-function removeBelow(descent: Descent, frames: Frame[], name: Buffer, check: () => void): void {
+function removeBelow(descent: Descent, frames: Frame[], name: Buffer, step: RemovalStep): boolean {
   open(descent, frames, name)
   let count = 0
   for (let frame = frames.at(-1); frame !== undefined; frame = frames.at(-1)) {
@@ -51,10 +59,11 @@ function removeBelow(descent: Descent, frames: Frame[], name: Buffer, check: () 
       removeDirectory(descent.fd, frame.name)
       continue
     }
-    if (count++ % 256 === 0) check()
+    if (count++ % removalStep === 0 && !step()) return false
     if (entry.type !== DT.DIR && unlinked(descent.fd, entry.name)) continue
     open(descent, frames, entry.name)
   }
+  return true
 }
 
 function openParent(directory: string): Descent | undefined {

@@ -33,3 +33,8 @@ export function passGate(gate: SharedGate, check: () => void): void {
     Atomics.wait(control, 0, state.shut, lookMilliseconds)
   }
 }
+
+/** Blocks the thread for so long, or until the gate is open. */
+export function restAt(gate: SharedGate, milliseconds: number): void {
+  Atomics.wait(new Int32Array(gate), 0, state.shut, milliseconds)
+}

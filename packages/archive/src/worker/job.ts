@@ -4,6 +4,7 @@ import type { ApplyRequest, ApplyResult, LayerFormat } from '../apply/options.ts
 import type { Shade, ShadeRequest } from '../aufs/shade.ts'
 import type { Touched } from '../tree/touched.ts'
 import type { Failure } from './failure.ts'
+import type { SharedGate } from './gate.ts'
 
 /** Two trees, and where they may differ, if that is known. */
 export interface Comparison {
@@ -56,7 +57,17 @@ export interface Jobs {
   }
   readonly shade: { readonly input: ShadeRequest; readonly answer: Shade }
   readonly convert: { readonly input: Conversion; readonly answer: undefined }
-  readonly remove: { readonly input: { readonly path: string }; readonly answer: undefined }
+  readonly remove: {
+    readonly input: {
+      readonly path: string
+      /** About so many entries at the most; all of them when absent. */
+      readonly entries?: number | undefined
+      /** Works half of the time, until this opens; all of the time when absent. */
+      readonly pace?: SharedGate | undefined
+    }
+    /** Whether nothing is left. */
+    readonly answer: boolean
+  }
 }
 
 export type JobKind = keyof Jobs

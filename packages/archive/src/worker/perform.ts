@@ -5,9 +5,10 @@ import { shadeTree } from '../aufs/shade.ts'
 import { changesBetween } from '../tree/changes.ts'
 import { copyTree } from '../tree/copy.ts'
 import { exportChanges, packTree } from '../tree/pack.ts'
-import { removeTree } from '../tree/remove.ts'
+import { type RemovalStep, removalStep, removeTree } from '../tree/remove.ts'
 import { changesSize, countDirectories, treeSize } from '../tree/size.ts'
 import type { Conversion, Job, JobKind, Jobs } from './job.ts'
+import { restAt } from './gate.ts'
 import type { RingReader, RingWriter } from './ring.ts'
 
 /** Does one job to its end on this thread. @throws RingAborted when the main thread gave it up */
@@ -47,8 +48,21 @@ export function perform(job: Job, reader: RingReader, writer: RingWriter): Jobs[
       convert(job.input, check)
       return undefined
     case 'remove':
-      removeTree(job.input.path, check)
-      return undefined
+      return removeTree(job.input.path, stepOf(job.input, check))
+  }
+}
+
+function stepOf({ entries = Infinity, pace }: Jobs['remove']['input'], check: () => void): RemovalStep {
+  let left = entries
+  let began = performance.now()
+  return () => {
+    check()
+    if (pace !== undefined) {
+      restAt(pace, performance.now() - began)
+      began = performance.now()
+    }
+    left -= removalStep
+    return left >= -removalStep
   }
 }
 

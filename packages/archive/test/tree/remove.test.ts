@@ -4,7 +4,9 @@ import { AT_FDCWD, mkdirat, mount, MS, O, openat, umount } from '@graphdriver/sy
 import { need, temporaryDirectory } from '@tooling/lab'
 import { expect, test } from 'vitest'
 import { removeTree } from '../../src/tree/remove.ts'
-import { latin1Path, makeSample, never } from './sample.ts'
+import { latin1Path, makeSample } from './sample.ts'
+
+const more = (): boolean => true
 
 test('a tree is removed with everything in it, and nothing that it links to', async () => {
   await using scratch = await temporaryDirectory()
@@ -15,21 +17,21 @@ test('a tree is removed with everything in it, and nothing that it links to', as
   writeFileSync(`${outside}/kept`, '')
   symlinkSync(outside, `${tree}/link`)
   symlinkSync(outside, `${tree}/dir1/link`)
-  removeTree(tree, never)
+  removeTree(tree, more)
   expect(readdirSync(scratch.path)).toEqual(['outside'])
   expect(readdirSync(outside)).toEqual(['kept'])
 })
 
 test('what is not there is removed already; a file or a symlink goes by itself', async () => {
   await using scratch = await temporaryDirectory()
-  removeTree(`${scratch.path}/missing`, never)
-  removeTree(`${scratch.path}/missing/below`, never)
+  removeTree(`${scratch.path}/missing`, more)
+  removeTree(`${scratch.path}/missing/below`, more)
   writeFileSync(`${scratch.path}/file`, '')
   symlinkSync(scratch.path, `${scratch.path}/link`)
-  removeTree(`${scratch.path}/link`, never)
-  removeTree(`${scratch.path}/file/below`, never)
+  removeTree(`${scratch.path}/link`, more)
+  removeTree(`${scratch.path}/file/below`, more)
   expect(readdirSync(scratch.path)).toEqual(['file'])
-  removeTree(`${scratch.path}/file`, never)
+  removeTree(`${scratch.path}/file`, more)
   expect(readdirSync(scratch.path)).toEqual([])
 })
 
@@ -47,8 +49,8 @@ test('a tree deeper than any path can be is removed', async () => {
   }
   closeSync(fd)
   const before = readdirSync('/proc/self/fd').length
-  removeTree(`${scratch.path}/${name}`, never)
-  removeTree(`${scratch.path}/sibling`, never)
+  removeTree(`${scratch.path}/${name}`, more)
+  removeTree(`${scratch.path}/sibling`, more)
   expect(readdirSync(scratch.path)).toEqual([])
   expect(readdirSync('/proc/self/fd')).toHaveLength(before)
 })
@@ -62,11 +64,11 @@ test('a mount point inside stops it (needs root)', async ({ skip }) => {
   execFileSync('mount', ['-t', 'tmpfs', 'gd-remove-test', mount])
   try {
     const busy = expect.objectContaining({ code: 'EBUSY', path: mount })
-    expect(() => removeTree(`${scratch.path}/tree`, never)).toThrow(busy)
+    expect(() => removeTree(`${scratch.path}/tree`, more)).toThrow(busy)
   } finally {
     execFileSync('umount', [mount])
   }
-  removeTree(`${scratch.path}/tree`, never)
+  removeTree(`${scratch.path}/tree`, more)
   expect(existsSync(`${scratch.path}/tree`)).toBe(false)
 })
 
@@ -75,12 +77,12 @@ test('giving up leaves the rest, to be removed later', async () => {
   const tree = `${scratch.path}/tree`
   mkdirSync(tree)
   makeSample(tree)
-  const giveUp = (): void => {
+  const giveUp = (): never => {
     throw new Error('given up')
   }
   expect(() => removeTree(tree, giveUp)).toThrow('given up')
   expect(existsSync(tree)).toBe(true)
-  removeTree(tree, never)
+  removeTree(tree, more)
   expect(existsSync(tree)).toBe(false)
 })
 
@@ -95,14 +97,14 @@ test.skipIf(process.geteuid?.() !== 0)(
     writeFileSync(`${host}/precious`, '')
     mount({ source: host, target: `${tree}/a/mnt`, flags: MS.BIND })
     try {
-      expect(() => removeTree(tree, never)).toThrow(
+      expect(() => removeTree(tree, more)).toThrow(
         expect.objectContaining({ code: 'EBUSY', path: `${tree}/a/mnt` }),
       )
       expect(readdirSync(host)).toEqual(['precious'])
     } finally {
       umount(`${tree}/a/mnt`)
     }
-    removeTree(tree, never)
+    removeTree(tree, more)
     expect(existsSync(tree)).toBe(false)
   },
 )

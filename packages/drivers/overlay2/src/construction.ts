@@ -5,11 +5,16 @@
  * Its short link, which the scratch directory names too, is there just before, and who reaps the one removes the
  * other. Deleting is the same backwards: one rename, and the layer is gone.
  */
-import { existsSync } from 'node:fs'
-import { chmod, mkdir, open, symlink, writeFile } from 'node:fs/promises'
+import { chmodSync, closeSync, existsSync, fsync, mkdirSync, openSync, symlinkSync, writeSync } from 'node:fs'
 import path from 'node:path'
-import { copyDirectoryAttributes, type TreeWorkers } from '@graphdriver/archive'
-import { type CallOptions, GraphDriverError, type LayerId, type Quota } from '@graphdriver/core'
+import { promisify } from 'node:util'
+import {
+  copyDirectoryAttributes,
+  type DiscardOptions,
+  removeBehind,
+  type TreeWorkers,
+} from '@graphdriver/archive'
+import { GraphDriverError, type LayerId, type Quota } from '@graphdriver/core'
 import type { LayerQuota, Room } from '@graphdriver/quota'
 import {
   isSystemError,
@@ -30,6 +35,9 @@ import {
   volumeOf,
 } from './layout.ts'
 import { ensureLink, hasLink, randomLink, removeLink, repairLinks } from './links.ts'
+
+/** The only call here that waits for the disk; all others are over before a thread of the pool would be awake. */
+const flush = promisify(fsync)
 
 /** What one driver makes and deletes layers with. */
 export interface Tools {
@@ -104,13 +112,16 @@ async function lowerOf(construction: Construction, parent: LayerId): Promise<rea
 
 async function fill(directory: string, { link, lower }: LayerRecord, room: Room | undefined): Promise<void> {
   const paths = pathsIn(directory)
-  await makeDirectory(paths.diff, 0o755, room)
-  await writeDurably(paths.link, link)
+  makeDirectory(paths.diff, 0o755, room)
   // Whoever writes to a limited layer does so through overlayfs: past it, root has no limits on most filesystems.
   const mounted = lower.length > 0 || room !== undefined
-  if (mounted) await makeDirectory(paths.work, 0o700, room)
-  if (mounted && lower.length === 0) await makeDirectory(paths.nothing, 0o755)
-  if (lower.length > 0) await writeDurably(paths.lower, lower.join(':'))
+  if (mounted) makeDirectory(paths.work, 0o700, room)
+  if (mounted && lower.length === 0) makeDirectory(paths.nothing, 0o755)
+  // Side by side: the filesystem writes its journal once for both.
+  await Promise.all([
+    writeDurably(paths.link, link),
+    ...(lower.length === 0 ? [] : [writeDurably(paths.lower, lower.join(':'))]),
+  ])
 }
 
 /**
@@ -127,25 +138,29 @@ export function inheritRoot(parentDiff: string, diff: string): void {
 }
 
 /** The umask does not apply to `mode`. What counts for a limit is made where it is counted, and led to. */
-async function makeDirectory(directory: string, mode: number, room?: Room): Promise<void> {
+function makeDirectory(directory: string, mode: number, room?: Room): void {
   const place = room === undefined ? directory : path.join(room.place, path.basename(directory))
-  await mkdir(place, { mode })
-  await chmod(place, mode)
+  mkdirSync(place, { mode })
+  chmodSync(place, mode)
   room?.enter(place)
-  if (place !== directory) await symlink(path.relative(path.dirname(directory), place), directory)
+  if (place !== directory) symlinkSync(path.relative(path.dirname(directory), place), directory)
 }
 
 /** An empty file after a power failure would make the layer, or all its children, unreadable (moby issue 46471). */
 async function writeDurably(file: string, content: string): Promise<void> {
-  await using handle = await open(file, 'wx', 0o644)
-  await handle.writeFile(content)
-  await handle.sync()
+  const fd = openSync(file, 'wx', 0o644)
+  try {
+    writeSync(fd, content)
+    await flush(fd)
+  } finally {
+    closeSync(fd)
+  }
 }
 
 /** From now on the parent is only mounted for reading. */
 async function markCommitted(home: string, parent: LayerId): Promise<void> {
   try {
-    await writeFile(layerPaths(home, parent).committed, '', { flag: 'a', mode: 0o600 })
+    closeSync(openSync(layerPaths(home, parent).committed, 'a', 0o600))
   } catch (error) {
     if (!isSystemError(error, 'ENOENT')) throw error
     throw new GraphDriverError('GD_LAYER_NOT_FOUND', `overlay2 holds no layer ${parent}, the parent`, {
@@ -177,13 +192,17 @@ export async function discardLayer(
   home: string,
   hidden: Scratch,
   { workers, limits }: Tools,
-  options?: CallOptions,
+  options: DiscardOptions = {},
 ): Promise<void> {
-  using held = hidden
-  unmountTree(held.path)
-  const link = await readLink(pathsIn(held.path))
-  if (link !== undefined) await removeLink(home, link)
-  await limits.ending(held.path, () => workers.remove(held.path, options))
+  try {
+    unmountTree(hidden.path)
+    const link = await readLink(pathsIn(hidden.path))
+    if (link !== undefined) await removeLink(home, link)
+  } catch (error) {
+    hidden[Symbol.dispose]()
+    throw error
+  }
+  await removeBehind(hidden, workers, options, (remove) => limits.ending(hidden.path, remove))
 }
 
 /** Deletes what processes left that died while making or deleting layers. @returns whether nothing is left */

@@ -87,7 +87,11 @@ export class Overlay2Driver implements Driver {
       await this.volumes.letGo(id)
     })
     try {
-      for (const scratch of hidden) await discardLayer(this.home, scratch, this.#tools, options)
+      const onLeft = (): void => {
+        this.#leftovers = true
+      }
+      for (const scratch of hidden)
+        await discardLayer(this.home, scratch, this.#tools, { ...options, onLeft })
     } catch (error) {
       this.#leftovers = true
       throw error

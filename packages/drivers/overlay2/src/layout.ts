@@ -28,7 +28,7 @@
  * A base layer has nothing below it and is never mounted: its root filesystem is diff/ itself. Docker 1.12 made
  * merged/ for good and knew no `committed`; both are accepted.
  */
-import { readFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { asLayerId, GraphDriverError, type LayerId } from '@graphdriver/core'
 import { Volume } from '@graphdriver/quota'
@@ -111,9 +111,10 @@ export function layerNotFound(id: LayerId): GraphDriverError<'GD_LAYER_NOT_FOUND
   return new GraphDriverError('GD_LAYER_NOT_FOUND', `overlay2 holds no layer ${id}`, { id })
 }
 
+/** At once: a file of some bytes is read sooner than a thread of the pool is woken. */
 async function readIfThere(file: string): Promise<string | undefined> {
   try {
-    return (await readFile(file, 'utf8')).trim()
+    return readFileSync(file, 'utf8').trim()
   } catch (error) {
     if (isSystemError(error, 'ENOENT', 'ENOTDIR')) return undefined
     throw error

@@ -1,6 +1,7 @@
 /** The short names in `l/`, which keep a mount's options within a page. */
 import { randomBytes } from 'node:crypto'
-import { lstat, opendir, rm, symlink } from 'node:fs/promises'
+import { lstatSync, symlinkSync, unlinkSync } from 'node:fs'
+import { opendir } from 'node:fs/promises'
 import path from 'node:path'
 import { asLayerId, type LayerId } from '@graphdriver/core'
 import { isSystemError } from '@graphdriver/sys'
@@ -18,7 +19,7 @@ export function randomLink(): string {
 /** Makes `l/<link>` lead to the layer; already there is success. */
 export async function ensureLink(home: string, id: LayerId, link: string): Promise<void> {
   try {
-    await symlink(`../${id}/diff`, path.join(linksDirectory(home), link))
+    symlinkSync(`../${id}/diff`, path.join(linksDirectory(home), link))
   } catch (error) {
     if (!isSystemError(error, 'EEXIST')) throw error
   }
@@ -26,7 +27,12 @@ export async function ensureLink(home: string, id: LayerId, link: string): Promi
 
 /** Takes `l/<link>` away. What is no link name is left alone: it came from a damaged file. */
 export async function removeLink(home: string, link: string): Promise<void> {
-  if (linkForm.test(link)) await rm(path.join(linksDirectory(home), link), { force: true })
+  if (!linkForm.test(link)) return
+  try {
+    unlinkSync(path.join(linksDirectory(home), link))
+  } catch (error) {
+    if (!isSystemError(error, 'ENOENT')) throw error
+  }
 }
 
 export function hasLink(home: string, link: string): Promise<boolean> {
@@ -56,7 +62,7 @@ export async function* layerIds(home: string, signal?: AbortSignal): AsyncGenera
 
 async function isThere(file: string): Promise<boolean> {
   try {
-    await lstat(file)
+    lstatSync(file)
     return true
   } catch (error) {
     if (isSystemError(error, 'ENOENT', 'ENOTDIR')) return false

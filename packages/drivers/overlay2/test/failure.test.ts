@@ -84,6 +84,24 @@ describe.skipIf(skipped !== undefined)(`overlay2 when calls fail (${skipped ?? '
     )
     expect(await driver.exists(id('a'))).toBe(false)
     await driver.remove(id('a'))
+    await driver.cleanup()
     expect(readdirSync(homeOf(place.root))).toEqual(['l'])
+  })
+
+  test('a large layer is out of sight when its removal returns, and gone when the driver is', async () => {
+    await using place = await openOn('tmpfs')
+    const { driver } = place
+    await makeLayer(driver, 'large', undefined, (root) => {
+      for (let index = 0; index < 20_000; index++) writeFileSync(`${root}/${index}`, '')
+    })
+    await driver.remove(id('large'))
+    expect(await driver.exists(id('large'))).toBe(false)
+    const [hidden, ...others] = readdirSync(homeOf(place.root)).toSorted()
+    expect([hidden?.startsWith('.graphdriver-layer-'), others]).toEqual([true, ['l']])
+    // Whoever opens the place meanwhile leaves it to us, and its id can be used again at once.
+    await using _ = await openAt(place.root)
+    await makeLayer(driver, 'large', undefined, (root) => writeFileSync(`${root}/new`, ''))
+    await driver.cleanup()
+    expect(readdirSync(homeOf(place.root)).toSorted()).toEqual(['l', 'large'])
   })
 })

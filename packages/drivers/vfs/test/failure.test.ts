@@ -60,6 +60,7 @@ describe.skipIf(skipped !== undefined)(`vfs when things fail (${skipped ?? 'as r
     await Promise.allSettled([removing])
     expect(await place.driver.exists(id('a'))).toBe(false)
     await place.driver.remove(id('a'))
+    await place.driver.cleanup()
     expect(namesIn(place.root)).toEqual([])
   })
 

@@ -26,9 +26,14 @@ export class DockerApi implements Disposable {
 
   /** @returns how many bytes came */
   async count(path: string): Promise<number> {
-    const { chunks } = await this.#send('GET', path)
+    const { status, chunks } = await this.#send('GET', path)
     let bytes = 0
-    for await (const chunk of chunks) bytes += (chunk as Buffer).length
+    let answer = ''
+    for await (const chunk of chunks) {
+      bytes += (chunk as Buffer).length
+      if (status >= 400) answer += String(chunk)
+    }
+    if (status >= 400) throw new Error(`GET ${path}: ${status} ${answer}`)
     return bytes
   }
 

@@ -1,14 +1,14 @@
-/** The diff of a small change on a large image: `difference.ts ROOT TAR native|naive ROUNDS`. */
+/** What a small change of a large image is: `difference.ts ROOT TAR DRIVER ROUNDS`. */
 import { appendFileSync, createReadStream, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { naiveDiff, TreeWorkers } from '@graphdriver/archive'
-import { hostOf, parseLayerId } from '@graphdriver/core'
+import { type DriverDefinition, hostOf, parseLayerId } from '@graphdriver/core'
 import overlay2 from '@graphdriver/overlay2'
+import vfs from '@graphdriver/vfs'
 import { tell } from './result.ts'
 
-const [root = '', tar = '', how = 'native', rounds = '1'] = process.argv.slice(2)
-await using driver = await overlay2.open(hostOf(overlay2, { root }))
-await using workers = new TreeWorkers()
+const [root = '', tar = '', name = 'overlay2', rounds = '1'] = process.argv.slice(2)
+const definition: DriverDefinition = name === 'vfs' ? vfs : overlay2
+await using driver = await definition.open(hostOf(definition, { root }))
 const [image, container] = [parseLayerId('image'), parseLayerId('container')]
 if (!(await driver.exists(container))) {
   await driver.create(image)
@@ -17,11 +17,10 @@ if (!(await driver.exists(container))) {
   await using layer = await driver.get(container)
   smallChange(layer.path)
 }
-const differ = how === 'native' ? driver : naiveDiff(driver, workers)
 const wall: number[] = []
 for (let round = 0; round < Number(rounds); round++) {
   const start = performance.now()
-  await differ.changes(container, image)
+  await driver.changes(container, image)
   wall.push(performance.now() - start)
 }
 tell({ wall })

@@ -36,10 +36,11 @@ export async function prepareEngines(
     readonly image: LabImage
   }) => readonly Contender[],
   notes: readonly string[],
+  making: () => Promise<LabImage> = debianImage,
 ): Promise<Prepared> {
   const resources = new AsyncDisposableStack()
   try {
-    const image = await debianImage()
+    const image = await making()
     const place = async (): Promise<string> =>
       resources.use(await filesystem('ext4', { sizeMiB: 16 * 1024, storage: setting.storage })).path
     const root = await place()

@@ -519,6 +519,9 @@ export const history: readonly ConformanceCase[] = casesOf(
         }
       })
       await driver.remove(id('big'))
+      // A large layer is out of sight at once, and its files have until here.
+      assert.equal(await driver.exists(id('big')), false)
+      await driver.cleanup()
       assertGone(driver, 'big')
     },
   },

@@ -165,7 +165,7 @@ export class NtfsLayerWriter implements LayerHandler, Disposable {
     // The kernel would go on believing in the streams for a second, also of the next file of the name.
     removeStreams(xattrPath(place.directory, Buffer.from(place.name)))
     this.#folders.removing(place, path)
-    removeEntry(`/proc/self/fd/${place.directory}`, Buffer.from(place.name), this.#check)
+    removeEntry(`/proc/self/fd/${place.directory}`, Buffer.from(place.name), () => (this.#check(), true))
   }
 
   #entry(name: string, action: () => void): void {
