@@ -9,6 +9,7 @@ import {
   GraphDriverError,
   isGraphDriverError,
   type LayerRecord,
+  type Mount,
   type TarStream,
 } from '@graphdriver/core'
 import { isSystemError } from '@graphdriver/sys'
@@ -70,10 +71,14 @@ async function* assembled(
   options: CallOptions,
 ): TarStream & AsyncGenerator<Uint8Array> {
   const { cacheId } = record
-  await using files =
-    driver.ownFiles === undefined ? await driver.get(cacheId, options) : await driver.ownFiles(cacheId)
+  const own = driver.ownFiles?.bind(driver)
+  await using files = own === undefined ? await driver.get(cacheId, options) : await own(cacheId)
+  let whole: Mount | undefined
+  await using _ = { [Symbol.asyncDispose]: async () => whole?.[Symbol.asyncDispose]() }
+  const mounted = async (): Promise<string> => (whole = await driver.get(cacheId, options)).path
+  const elsewhere = own === undefined ? {} : { elsewhere: mounted }
   try {
-    yield* assembleTar(createReadStream(recipe), files.path, options)
+    yield* assembleTar(createReadStream(recipe), files.path, { ...options, ...elsewhere })
   } catch (error) {
     throw translated(record, error)
   }

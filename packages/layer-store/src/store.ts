@@ -42,7 +42,7 @@ export interface LayerStoreOptions extends CallOptions {
   /**
    * `safe`, the default: a registered layer survives a power cut. `fast` does not wait for the layer's data, so that
    * after a power cut a layer may be listed whose files are empty; `tar()` tells, and registering it again does not
-   * repair it. For roots that can be thrown away.
+   * repair it. Nor does `registerStack` wait for records then, which may be lost. For roots that can be thrown away.
    */
   readonly durability?: 'safe' | 'fast' | undefined
 }

@@ -67,8 +67,7 @@ for (const { name, definition, skipped, reason } of await candidates()) {
         tars.map((_, at) => chainOf(tars.slice(0, at + 1))),
       )
       const seen = await Promise.all(together.map(shown))
-      for (const at of [0, 1, 3])
-        expect(await bytesOf(together[at]?.tar() ?? stream(Buffer.alloc(0)))).toEqual(tars[at])
+      for (const [at, layer] of together.entries()) expect(await bytesOf(layer.tar())).toEqual(tars[at])
       for (const layer of together.toReversed()) await layer.release()
       expect(store.layers()).toEqual([])
       const single: Layer[] = []

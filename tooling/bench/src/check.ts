@@ -7,18 +7,25 @@ import type { Report, Verdict } from './report.ts'
 /** A ratio that is this much of the one before is no news. */
 const tolerated = 1.5
 
-/** What is worse, in words; absolute bounds are left out, which depend on the machine. */
-export function worsened(report: Report, before: Report): readonly string[] {
+export interface Worsened {
+  /** Of the work. */
+  readonly id: string
+  /** In words. */
+  readonly what: string
+}
+
+/** What is worse. Left out are absolute bounds, which depend on the machine, and the slowest of many, which is chance. */
+export function worsened(report: Pick<Report, 'works'>, before: Report): readonly Worsened[] {
   return report.works.flatMap(({ id, verdicts }) => {
     const former = before.works.find((work) => work.id === id)?.verdicts ?? []
     return verdicts.flatMap((verdict) => {
       const then = former.find((other) => isSame(other, verdict))?.found
+      if (verdict.goal.statistic !== 'median') return []
       if (verdict.to === undefined || verdict.found === undefined || then === undefined) return []
       if (verdict.found <= then * tolerated) return []
       const { goal, of, to, found } = verdict
-      return [
-        `${id}: ${goal.metric} (${goal.statistic}) of ${of} is ${found.toFixed(2)} × that of ${to}; it was ${then.toFixed(2)} ×`,
-      ]
+      const what = `${goal.metric} of ${of} is ${found.toFixed(2)} × that of ${to}; it was ${then.toFixed(2)} ×`
+      return [{ id, what }]
     })
   })
 }

@@ -99,6 +99,14 @@ export async function peerVersions(): Promise<Readonly<Record<string, string>>> 
   return versions
 }
 
+/** A line for each work; numbers with the digits that they deserve. */
+export function jsonOf({ works, ...head }: Report): string {
+  const short = (_key: string, value: unknown): unknown =>
+    typeof value === 'number' ? Number(value.toPrecision(5)) : value
+  const lines = works.map((work) => JSON.stringify(work, short)).join(',\n')
+  return `${JSON.stringify(head).slice(0, -1)},"works":[\n${lines}\n]}\n`
+}
+
 export function readReport(file: string): Report {
   const report: unknown = JSON.parse(readFileSync(file, 'utf8'))
   if (

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { chartOf } from '../src/chart.ts'
 import { worsened } from '../src/check.ts'
 import { documentOf } from '../src/document.ts'
-import { type Report, reportFormat, verdictsOf } from '../src/report.ts'
+import { jsonOf, type Report, reportFormat, verdictsOf } from '../src/report.ts'
 import { runWork, type WorkResult } from '../src/run.ts'
 import { statisticOf } from '../src/statistics.ts'
 import type { Goal, Setting, Work } from '../src/work.ts'
@@ -72,8 +72,8 @@ test('a ratio that is much worse than before is told, a time that is longer is n
   expect(worsened(report(45), report(40))).toEqual([])
   expect(worsened(report(40), report(90))).toEqual([])
   expect(worsened(report(90), report(40))).toEqual([
-    'work: wall (median) of graphdriver is 0.90 × that of one; it was 0.40 ×',
-    'work: wall (median) of graphdriver is 1.80 × that of two; it was 0.80 ×',
+    { id: 'work', what: 'wall of graphdriver is 0.90 × that of one; it was 0.40 ×' },
+    { id: 'work', what: 'wall of graphdriver is 1.80 × that of two; it was 0.80 ×' },
   ])
   expect(worsened(report(90), { ...report(40), works: [] })).toEqual([])
 })
@@ -84,6 +84,10 @@ test('the document says what was reached and where we lose, the picture has a ba
   expect(text).toContain('- `work`: wall (median) of graphdriver is 0.6 × that of one, the goal 0.5')
   expect(text).toContain('| **graphdriver** | 60 | 60 | 100 | 110 |')
   expect(chartOf(report(60)).match(/<rect x=/g)).toHaveLength(2)
+})
+
+test('what is written is read again', () => {
+  expect(JSON.parse(jsonOf(report(45)))).toEqual(JSON.parse(JSON.stringify(report(45))))
 })
 
 test('contenders take turns, and whoever was first in one round is last in the next', async () => {

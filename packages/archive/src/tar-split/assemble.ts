@@ -1,11 +1,19 @@
 import { setImmediate } from 'node:timers/promises'
 import { type CallOptions, isGraphDriverError } from '@graphdriver/core'
 import { decompress } from '../compression/decompress.ts'
-import { LayerFiles } from './layer-file.ts'
+import { type LayerFile, LayerFiles } from './layer-file.ts'
 import { readLines } from './read-lines.ts'
-import { corrupt, parseRecord, type TarSplitRecord } from './record.ts'
+import { corrupt, type FileRecord, parseRecord, type TarSplitRecord } from './record.ts'
 
 const chunkSize = 512 * 1024
+
+export interface AssembleOptions extends CallOptions {
+  /**
+   * Where to look for a file that is not beneath the root: its entry may have come through a link of a layer below. Asked at
+   * most once.
+   */
+  readonly elsewhere?: (() => Promise<string>) | undefined
+}
 
 /**
  * Puts a layer's tar together again from its recipe (the bytes of `tar-split.json.gz`) and the files beneath `root`,
@@ -19,9 +27,9 @@ const chunkSize = 512 * 1024
 export async function* assembleTar(
   recipe: AsyncIterable<Uint8Array>,
   root: string,
-  options: CallOptions = {},
+  options: AssembleOptions = {},
 ): AsyncGenerator<Uint8Array, void, void> {
-  using files = new LayerFiles(root)
+  using files = new Places(root, options.elsewhere)
   const out = new Chunk()
   for await (const record of readRecords(recipe, root)) {
     options.signal?.throwIfAborted()
@@ -31,7 +39,7 @@ export async function* assembleTar(
         if (out.full) yield* out.take()
       }
     } else if (record.size > 0) {
-      using file = files.open(record)
+      using file = await files.open(record)
       while (file.left > 0) {
         out.add(file.read(out.space()))
         if (!out.full) continue
@@ -42,6 +50,38 @@ export async function* assembleTar(
     }
   }
   yield* out.take()
+}
+
+/** The files of a layer in one place, and those that are not there in another. */
+class Places implements Disposable {
+  readonly #files: LayerFiles
+  readonly #elsewhere: AssembleOptions['elsewhere']
+  #others: LayerFiles | undefined
+
+  constructor(root: string, elsewhere: AssembleOptions['elsewhere']) {
+    this.#files = new LayerFiles(root)
+    this.#elsewhere = elsewhere
+  }
+
+  /** @throws GD_LAYER_CORRUPT, of the first place */
+  async open(record: FileRecord): Promise<LayerFile> {
+    try {
+      return this.#files.open(record)
+    } catch (error) {
+      if (this.#elsewhere === undefined || !isGraphDriverError(error, 'GD_LAYER_CORRUPT')) throw error
+      this.#others ??= new LayerFiles(await this.#elsewhere())
+      try {
+        return this.#others.open(record)
+      } catch {
+        throw error
+      }
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#others?.[Symbol.dispose]()
+    this.#files[Symbol.dispose]()
+  }
 }
 
 /** Bytes on their way out, in a buffer of their own that the caller may keep. */

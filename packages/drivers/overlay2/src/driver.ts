@@ -48,6 +48,8 @@ export class Overlay2Driver implements Driver {
   protected readonly volumes: StackVolumes
   /** A layer was hidden and not wholly deleted; the next `remove` does it. */
   #leftovers = false
+  /** Where trees are compared a layer is mounted to be applied to, and one with a child is so only for reading. */
+  readonly applyBeside?: NonNullable<Driver['applyBeside']>
 
   /**
    * @param home exists, with `l/` in it
@@ -66,6 +68,9 @@ export class Overlay2Driver implements Driver {
       (id) => limits.open(layerPaths(home, id).directory),
     )
     this.#whiteouts = { format: 'overlay', xattr: host.xattr }
+    if (host.nativeDiff.native)
+      this.applyBeside = (id, parent, tar, below, options = {}) =>
+        this.#apply(id, parent, tar, options, below)
   }
 
   create(id: LayerId, options?: CreateOptions): Promise<void> {
@@ -189,16 +194,6 @@ export class Overlay2Driver implements Driver {
     options: CallOptions = {},
   ): Promise<number> {
     return this.#apply(id, parent, tar, options)
-  }
-
-  applyBeside(
-    id: LayerId,
-    parent: LayerId,
-    tar: TarStream,
-    below: Promise<unknown>,
-    options: CallOptions = {},
-  ): Promise<number> {
-    return this.#apply(id, parent, tar, options, below)
   }
 
   async #apply(
