@@ -27,6 +27,7 @@ interface Exports {
 
 const stateBytes = 8
 
+/** To be used again and again, by `reset`: each has a memory of its own, which takes long to make. */
 export class Crc64 {
   readonly #update: Exports['update']
   readonly #state: BigInt64Array

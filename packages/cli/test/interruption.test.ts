@@ -1,5 +1,4 @@
 /** What becomes of a data root when the command is ended in the middle. */
-import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import path from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
@@ -67,7 +66,7 @@ describe.each(['overlay2', 'vfs'])('load with %s', (driver) => {
   })
 })
 
-test('load killed in the middle leaves whole layers only, and loads afterwards', async () => {
+test('load killed in the middle leaves no layer, and loads afterwards', async () => {
   await using root = await emptyRoot()
   const image = await bigImage(root.scratch)
   const { driver } = await json(['--root', root.path, 'info'])
@@ -80,13 +79,8 @@ test('load killed in the middle leaves whole layers only, and loads afterwards',
   const complete = (await json(['--root', root.path, 'layers'])).layers.length
   expect(driverLayers(root.path, driver).length).toBeGreaterThan(complete)
 
-  const { layers } = await json(['--root', root.path, 'layers'])
-  expect(layers.length).toBeGreaterThan(0)
-  expect(layers.length).toBeLessThan(3)
-  for (const { chainId, diffId } of layers) {
-    const tar = await succeed(['--root', root.path, 'diff', chainId])
-    expect(`sha256:${createHash('sha256').update(tar, 'latin1').digest('hex')}`).toBe(diffId)
-  }
+  // All of an image's layers are recorded together.
+  expect(complete).toBe(0)
   expect((await json(['--root', root.path, 'images'])).images).toEqual([])
 
   await succeed(['--root', root.path, 'load', image])

@@ -39,9 +39,9 @@ ${lost.length === 0 ? 'Nowhere, by the goals above.' : lost.map(({ id, verdict, 
 
 ${works
   .map(
-    ({ id, title, units, rounds, notes, contenders }) => `### ${id}
+    ({ id, title, units, rounds, notes, contenders, date: day }) => `### ${id}
 
-${title}; ${rounds} ${rounds === 1 ? 'round' : 'rounds'}.
+${title}; ${rounds} ${rounds === 1 ? 'round' : 'rounds'}, ${day.slice(0, 10)}.
 
 | | ${Object.keys(units)
       .map((metric) => `${metric}${units[metric] === '' ? '' : `, ${units[metric]}`}: median | p99`)

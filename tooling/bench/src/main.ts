@@ -3,16 +3,18 @@
  *
  * - `--work ID` only this work, may be repeated; `--list` tells which there are
  * - `--rounds N`, `--only NAME` of contenders, `--scale small|full`, `--storage disk|memory`
- * - `--output FILE` writes the report as JSON; `--document` writes docs/performance.{json,md,svg}
+ * - `--output FILE` writes the report as JSON; `--document` writes docs/performance.{json,md,svg}; with `--work`
+ *   only that work is new in them
  * - `--check FILE` fails where a ratio is worse than the report in FILE allows; see check.ts
  */
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { chartOf } from './chart.ts'
 import { worsened } from './check.ts'
 import { documentOf, number } from './document.ts'
 import {
+  joined,
   jsonOf,
   machine,
   peerVersions,
@@ -62,7 +64,7 @@ async function measure(): Promise<void> {
   }
   const json = jsonOf(report)
   if (values.output !== undefined) writeFileSync(values.output, json)
-  if (values.document) writeDocuments(report, json)
+  if (values.document) writeDocuments(report)
   if (values.check !== undefined) process.exitCode = await check(report, readReport(values.check))
 }
 
@@ -78,7 +80,7 @@ async function measured(chosen: readonly Work[]): Promise<Report['works']> {
     })
     const verdicts = verdictsOf(work, result)
     for (const verdict of verdicts) console.log(`  ${textOf(verdict)}`)
-    found.push({ ...result, verdicts })
+    found.push({ ...result, date: new Date().toISOString(), verdicts })
   }
   return found
 }
@@ -100,9 +102,12 @@ async function check(report: Report, before: Report): Promise<number> {
   return 0
 }
 
-function writeDocuments(report: Report, json: string): void {
+/** What was not measured this time stays as it was. */
+function writeDocuments(measured: Report): void {
   const docs = path.join(import.meta.dirname, '../../../docs')
-  writeFileSync(path.join(docs, 'performance.json'), json)
+  const file = path.join(docs, 'performance.json')
+  const report = values.work !== undefined && existsSync(file) ? joined(measured, readReport(file)) : measured
+  writeFileSync(file, jsonOf(report))
   writeFileSync(path.join(docs, 'performance.md'), documentOf(report))
   writeFileSync(path.join(docs, 'performance.svg'), chartOf(report))
 }

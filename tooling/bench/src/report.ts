@@ -15,7 +15,13 @@ export interface Report {
   readonly machine: Machine
   readonly setting: Setting
   readonly peers: Readonly<Record<string, string>>
-  readonly works: readonly (WorkResult & { readonly verdicts: readonly Verdict[] })[]
+  readonly works: readonly ReportedWork[]
+}
+
+export interface ReportedWork extends WorkResult {
+  /** When it was measured. */
+  readonly date: string
+  readonly verdicts: readonly Verdict[]
 }
 
 export interface Machine {
@@ -97,6 +103,13 @@ export async function peerVersions(): Promise<Readonly<Record<string, string>>> 
     if (!failed) versions[name] = (stdout === '' ? stderr : stdout).split('\n')[0] ?? ''
   }
   return versions
+}
+
+/** With the works of an earlier report, in their order, where they were not measured again. */
+export function joined(report: Report, before: Report): Report {
+  const works = before.works.map((work) => report.works.find(({ id }) => id === work.id) ?? work)
+  const further = report.works.filter(({ id }) => !before.works.some((work) => work.id === id))
+  return { ...report, works: [...works, ...further] }
 }
 
 /** A line for each work; numbers with the digits that they deserve. */

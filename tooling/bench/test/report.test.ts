@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { chartOf } from '../src/chart.ts'
 import { worsened } from '../src/check.ts'
 import { documentOf } from '../src/document.ts'
-import { jsonOf, type Report, reportFormat, verdictsOf } from '../src/report.ts'
+import { joined, jsonOf, type Report, reportFormat, verdictsOf } from '../src/report.ts'
 import { runWork, type WorkResult } from '../src/run.ts'
 import { statisticOf } from '../src/statistics.ts'
 import type { Goal, Setting, Work } from '../src/work.ts'
@@ -55,7 +55,7 @@ function report(own: number): Report {
     machine: { cpu: '2 × processor', memoryGiB: 8, kernel: '6.18', node: 'v24' },
     setting,
     peers: { one: 'one 1.0' },
-    works: [{ ...found, verdicts: verdictsOf({ goals }, found) }],
+    works: [{ ...found, date: '2026-01-01T00:00:00.000Z', verdicts: verdictsOf({ goals }, found) }],
   }
 }
 
@@ -84,6 +84,16 @@ test('the document says what was reached and where we lose, the picture has a ba
   expect(text).toContain('- `work`: wall (median) of graphdriver is 0.6 × that of one, the goal 0.5')
   expect(text).toContain('| **graphdriver** | 60 | 60 | 100 | 110 |')
   expect(chartOf(report(60)).match(/<rect x=/g)).toHaveLength(2)
+})
+
+test('a work that is measured again takes the place of what it was', () => {
+  const [work] = report(40).works
+  const before = { ...report(40), works: report(40).works.flatMap((one) => [{ ...one, id: 'first' }, one]) }
+  const after = joined(report(60), before)
+  expect(after.works.map(({ id, contenders }) => [id, contenders[0]?.samples['wall']])).toEqual([
+    ['first', [40]],
+    [work?.id, [60]],
+  ])
 })
 
 test('what is written is read again', () => {

@@ -12,18 +12,24 @@ import { corrupt, type FileRecord } from './record.ts'
 export class LayerFiles implements Disposable {
   readonly #root: string
   readonly #directories: ParentDirectories
+  /** One for all: making one costs more than most files. */
+  readonly #crc = new Crc64()
 
   constructor(root: string) {
     this.#root = root
     this.#directories = new ParentDirectories(root, RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS)
   }
 
-  /** @throws GD_LAYER_CORRUPT when it is no file of the recorded size */
+  /**
+   * The file, which is to be through with before the next one is opened.
+   *
+   * @throws GD_LAYER_CORRUPT when it is no file of the recorded size
+   */
   open(record: FileRecord): LayerFile {
     const fd = this.#openFile(record)
     const stat = statx(fd, '', AT_EMPTY_PATH)
     if ((stat.mode & S.IFMT) === S.IFREG && stat.size === record.size)
-      return new LayerFile(fd, record, this.#root)
+      return new LayerFile(fd, record, this.#root, this.#crc)
     closeSync(fd)
     const found = (stat.mode & S.IFMT) === S.IFREG ? `${stat.size} bytes` : 'no file'
     throw corrupt(
@@ -55,10 +61,12 @@ export class LayerFile implements Disposable {
   readonly #fd: number
   readonly #record: FileRecord
   readonly #layer: string
-  readonly #crc = new Crc64()
+  readonly #crc: Crc64
   #left: number
 
-  constructor(fd: number, record: FileRecord, layer: string) {
+  constructor(fd: number, record: FileRecord, layer: string, crc: Crc64) {
+    crc.reset()
+    this.#crc = crc
     this.#fd = fd
     this.#record = record
     this.#layer = layer
