@@ -1,4 +1,5 @@
 /** Programs that unpack a whole image, each on a filesystem of its own. */
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -54,7 +55,12 @@ export function graphdriver(durability: 'safe' | 'fast', driver = 'overlay2'): L
 export const dockerd: Loader = {
   name: 'dockerd',
   input: ({ dockerArchive, dockerArchiveGzip }, form) =>
-    ({ tar: dockerArchive, gzip: dockerArchiveGzip, zstd: undefined })[form],
+    ({
+      tar: dockerArchive,
+      // The small image has none.
+      gzip: existsSync(dockerArchiveGzip) ? dockerArchiveGzip : undefined,
+      zstd: undefined,
+    })[form],
   async load(input, root, finish) {
     // Paths of sockets have to be short.
     await using state = await temporaryDirectory()
