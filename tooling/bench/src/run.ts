@@ -36,8 +36,8 @@ export async function runWork(work: Work, options: RunOptions): Promise<WorkResu
     const first = round % contenders.length
     for (const { name, round: run } of [...contenders.slice(first), ...contenders.slice(0, first)]) {
       const found: Samples = await run()
-      for (const [metric, values] of Object.entries(found))
-        (samples.get(name)![metric] ??= []).push(...values)
+      const own = samples.get(name) ?? {}
+      for (const [metric, values] of Object.entries(found)) (own[metric] ??= []).push(...values)
       onProgress?.(`${work.id}, round ${round + 1} of ${rounds}: ${name} ${textOf(found, work.units)}`)
     }
   }
