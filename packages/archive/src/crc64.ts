@@ -4,7 +4,7 @@
  * The polynomial is x⁶⁴ + x⁴ + x³ + x + 1, so sparse that no table is needed. The 64 bits of the state, with the
  * next 8 bytes of input added, are a polynomial A, and the next state is A·x⁶⁴ mod P = A·(x⁴ + x³ + x + 1): four
  * shifted copies. What they shift out, at most 4 bits of degree 64 and up, is reduced in the same way once more.
- * Bits are reflected: x⁰ is the top bit, and multiplying by x shifts right. Two 32-bit halves make the 64 bits.
+ * Bits are reflected: x⁰ is the top bit, and multiplying by x shifts right.
  * It is done in WebAssembly, which has words of 64 bits: `crc64.wat` is the source.
  */
 import { code } from './crc64-code.ts'

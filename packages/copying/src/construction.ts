@@ -103,13 +103,10 @@ export async function discardLayer(
   { workers, limits }: Tools,
   options: DiscardOptions = {},
 ): Promise<void> {
-  try {
+  await removeBehind(hidden, workers, options, async (remove) => {
     unmountTree(hidden.path)
-  } catch (error) {
-    hidden[Symbol.dispose]()
-    throw error
-  }
-  await removeBehind(hidden, workers, options, (remove) => ending(hidden.path, limits, remove))
+    await ending(hidden.path, limits, remove)
+  })
 }
 
 async function remove(directory: string, { workers, limits }: Tools): Promise<void> {

@@ -194,15 +194,12 @@ export async function discardLayer(
   { workers, limits }: Tools,
   options: DiscardOptions = {},
 ): Promise<void> {
-  try {
+  await removeBehind(hidden, workers, options, async (remove) => {
     unmountTree(hidden.path)
     const link = await readLink(pathsIn(hidden.path))
     if (link !== undefined) await removeLink(home, link)
-  } catch (error) {
-    hidden[Symbol.dispose]()
-    throw error
-  }
-  await removeBehind(hidden, workers, options, (remove) => limits.ending(hidden.path, remove))
+    await limits.ending(hidden.path, remove)
+  })
 }
 
 /** Deletes what processes left that died while making or deleting layers. @returns whether nothing is left */

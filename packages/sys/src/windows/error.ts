@@ -23,8 +23,6 @@ export const win32 = {
   accessDenied: 5,
   notReady: 21,
   deviceNotThere: 55,
-  fileExists: 80,
-  alreadyExists: 183,
   sharingViolation: 32,
   notAllAssigned: 1300,
 } as const

@@ -37,9 +37,10 @@ export class DockerApi implements Disposable {
     return bytes
   }
 
-  async create(image: string): Promise<string> {
+  /** @param command instead of the image's own, which it must have one of */
+  async create(image: string, command?: readonly string[]): Promise<string> {
     const answer: unknown = JSON.parse(
-      (await this.call('POST', '/containers/create', { Image: image })).toString(),
+      (await this.call('POST', '/containers/create', { Image: image, Cmd: command })).toString(),
     )
     return (answer as { readonly Id: string }).Id
   }

@@ -2,7 +2,7 @@
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { mount, umount } from '@graphdriver/sys'
+import { mount } from '@graphdriver/sys'
 import { Client, credentials, loadPackageDefinition, Metadata, type ServiceDefinition } from '@grpc/grpc-js'
 import { loadSync } from '@grpc/proto-loader'
 
@@ -80,5 +80,3 @@ export async function mountSnapshot(mounts: readonly MountMessage[], target: str
   await mkdir(target, { recursive: true })
   mount({ source: one.source, target, type: one.type, data: one.options.join(',') })
 }
-
-export const unmountSnapshot = umount

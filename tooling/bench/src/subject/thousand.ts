@@ -4,19 +4,19 @@
  */
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { hostOf, type LayerId, parseChainId, randomLayerId } from '@graphdriver/core'
+import { hostOf, type LayerId, randomLayerId } from '@graphdriver/core'
 import { openLayerStore } from '@graphdriver/layer-store'
 import overlay2 from '@graphdriver/overlay2'
 import { statfs, syncFilesystem } from '@graphdriver/sys'
 import { statisticOf } from '../statistics.ts'
+import { driverLayer } from './layer.ts'
 import { residentMiB, tell } from './result.ts'
 
 const [root = '', chain = '', words = '1000'] = process.argv.slice(2)
 const count = Number(words)
 await using driver = await overlay2.open(hostOf(overlay2, { root }))
 await using store = await openLayerStore({ root, driver, readOnly: true })
-const parent = store.layers().find(({ chainId }) => chainId === parseChainId(chain))?.cacheId
-if (parent === undefined) throw new Error(`${root} has no layer ${chain}`)
+const parent = driverLayer(store, chain)
 
 const usedBytes = (): number => {
   syncFilesystem(root)

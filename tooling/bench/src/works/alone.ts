@@ -6,7 +6,8 @@ import { ownProgram } from '../peers/load.ts'
 import { timed, wall } from '../peers/process.ts'
 import { subject } from '../peers/subject.ts'
 import { onFresh } from '../place.ts'
-import type { Work } from '../work.ts'
+import { prepared } from '../prepared.ts'
+import type { Samples, Work } from '../work.ts'
 import { smallFiles } from './contents.ts'
 
 export const removalWork: Work = {
@@ -15,30 +16,29 @@ export const removalWork: Work = {
   units: { wall: 'ms' },
   rounds: 3,
   goals: [{ metric: 'wall', statistic: 'max', atMost: 20 }],
-  async prepare(setting) {
-    const scratch = await temporaryDirectory()
-    const tar = path.join(scratch.path, 'layer.tar')
-    const count = setting.scale === 'full' ? 100_000 : 10_000
-    await writeFile(tar, smallFiles(count, 64))
-    const round = (action: (root: string) => Promise<Readonly<Record<string, readonly number[]>>>) => () =>
-      onFresh(setting, 'ext4', action)
-    return {
-      contenders: [
-        { name: 'graphdriver', round: round((root) => subject('removal', root, tar)) },
-        {
-          name: 'rm -r',
-          round: round(async (root) => {
-            const tree = path.join(root, 'tree')
-            await mkdir(tree)
-            await timed('tar', ['-xf', tar, '-C', tree])
-            return wall((await timed('rm', ['-r', tree])).milliseconds)
-          }),
-        },
-      ],
-      notes: [`${count} files`],
-      [Symbol.asyncDispose]: () => scratch[Symbol.asyncDispose](),
-    }
-  },
+  prepare: (setting) =>
+    prepared(async (resources) => {
+      const scratch = resources.use(await temporaryDirectory())
+      const tar = path.join(scratch.path, 'layer.tar')
+      const count = setting.scale === 'full' ? 100_000 : 10_000
+      await writeFile(tar, smallFiles(count, 64))
+      const round = (action: (root: string) => Promise<Samples>) => () => onFresh(setting, 'ext4', action)
+      return {
+        contenders: [
+          { name: 'graphdriver', round: round((root) => subject('removal', root, tar)) },
+          {
+            name: 'rm -r',
+            round: round(async (root) => {
+              const tree = path.join(root, 'tree')
+              await mkdir(tree)
+              await timed('tar', ['-xf', tar, '-C', tree])
+              return wall((await timed('rm', ['-r', tree])).milliseconds)
+            }),
+          },
+        ],
+        notes: [`${count} files`],
+      }
+    }),
 }
 
 export const listWork: Work = {
@@ -47,24 +47,17 @@ export const listWork: Work = {
   units: { wall: 'ms', layers: '' },
   rounds: 5,
   goals: [{ metric: 'wall', statistic: 'median', atMost: 100 }],
-  async prepare(setting) {
-    const volume = await filesystem('ext4', {
-      sizeMiB: 8192,
-      storage: 'memory',
-      mkfsOptions: ['-N', '500000'],
-    })
-    try {
+  prepare: (setting) =>
+    prepared(async (resources) => {
+      const volume = resources.use(
+        await filesystem('ext4', { sizeMiB: 8192, storage: 'memory', mkfsOptions: ['-N', '500000'] }),
+      )
       await subject('many', volume.path, setting.scale === 'full' ? '10000' : '1000')
-    } catch (error) {
-      await volume[Symbol.asyncDispose]()
-      throw error
-    }
-    return {
-      contenders: [{ name: 'graphdriver', round: () => subject('many', volume.path, '0') }],
-      notes: [],
-      [Symbol.asyncDispose]: () => volume[Symbol.asyncDispose](),
-    }
-  },
+      return {
+        contenders: [{ name: 'graphdriver', round: () => subject('many', volume.path, '0') }],
+        notes: [],
+      }
+    }),
 }
 
 export const startWork: Work = {
@@ -73,20 +66,20 @@ export const startWork: Work = {
   units: { wall: 'ms' },
   rounds: 20,
   goals: [{ metric: 'wall', statistic: 'median', atMost: 120 }],
-  async prepare() {
-    const scratch = await temporaryDirectory()
-    const [program = '', main = ''] = ownProgram
-    return {
-      contenders: [
-        {
-          name: 'graphdriver',
-          round: async () =>
-            wall((await timed(program, [main, '--root', scratch.path, 'images'])).milliseconds),
-        },
-        { name: 'node', round: async () => wall((await timed(program, ['--eval', '0'])).milliseconds) },
-      ],
-      notes: ['node: an empty program, which is what no command of Node’s can be faster than'],
-      [Symbol.asyncDispose]: () => scratch[Symbol.asyncDispose](),
-    }
-  },
+  prepare: () =>
+    prepared(async (resources) => {
+      const scratch = resources.use(await temporaryDirectory())
+      const [program = '', main = ''] = ownProgram
+      return {
+        contenders: [
+          {
+            name: 'graphdriver',
+            round: async () =>
+              wall((await timed(program, [main, '--root', scratch.path, 'images'])).milliseconds),
+          },
+          { name: 'node', round: async () => wall((await timed(program, ['--eval', '0'])).milliseconds) },
+        ],
+        notes: ['node: an empty program, which is what no command of Node’s can be faster than'],
+      }
+    }),
 }

@@ -4,6 +4,7 @@ import path from 'node:path'
 import { filesystem, type FilesystemKind, temporaryDirectory } from '@tooling/lab'
 import { subject } from '../peers/subject.ts'
 import { timed, wall } from '../peers/process.ts'
+import { prepared } from '../prepared.ts'
 import type { Work } from '../work.ts'
 import { smallFiles } from './contents.ts'
 
@@ -16,9 +17,8 @@ export function copyWork(kind: FilesystemKind): Work {
     units: { wall: 'ms' },
     rounds: 5,
     goals: [{ metric: 'wall', statistic: 'median', to: 'cp --reflink', atMost: 1.1 }],
-    async prepare(setting) {
-      const resources = new AsyncDisposableStack()
-      try {
+    prepare: (setting) =>
+      prepared(async (resources) => {
         const scratch = resources.use(await temporaryDirectory())
         const tar = path.join(scratch.path, 'layer.tar')
         const count = counts[setting.scale]
@@ -28,7 +28,6 @@ export function copyWork(kind: FilesystemKind): Work {
         await subject('copy', volume.path, tar)
         const source = path.join(volume.path, 'vfs', 'dir', 'image')
         await mkdir(path.join(volume.path, 'copies'))
-        const kept = resources.move()
         return {
           contenders: [
             { name: 'graphdriver', round: () => subject('copy', volume.path, tar) },
@@ -42,12 +41,7 @@ export function copyWork(kind: FilesystemKind): Work {
             },
           ],
           notes: [`${count} files of 8 KiB`, 'cp is timed with its start'],
-          [Symbol.asyncDispose]: () => kept.disposeAsync(),
         }
-      } catch (error) {
-        await resources.disposeAsync()
-        throw error
-      }
-    },
+      }),
   }
 }

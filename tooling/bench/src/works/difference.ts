@@ -1,10 +1,10 @@
 /** What a container changed in a large image. */
-import { writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { filesystem, startDocker, temporaryDirectory } from '@tooling/lab'
-import { execa } from 'execa'
 import { DockerApi } from '../peers/docker-api.ts'
 import { subject } from '../peers/subject.ts'
+import { prepared } from '../prepared.ts'
 import type { Contender, Work } from '../work.ts'
 import { smallFiles } from './contents.ts'
 
@@ -26,9 +26,8 @@ export const differenceWork: Work = {
       atMost: 0.7,
     },
   ],
-  async prepare(setting) {
-    const resources = new AsyncDisposableStack()
-    try {
+  prepare: (setting) =>
+    prepared(async (resources) => {
       const scratch = resources.use(await temporaryDirectory())
       const count = counts[setting.scale]
       const tar = path.join(scratch.path, 'layer.tar')
@@ -54,16 +53,13 @@ export const differenceWork: Work = {
         )
         await daemon.docker('import', tar, 'large')
         const api = resources.use(new DockerApi(daemon.socket))
-        const answer: unknown = JSON.parse(
-          (await api.call('POST', '/containers/create', { Image: 'large', Cmd: ['none'] })).toString(),
-        )
-        const { Id: id } = answer as { readonly Id: string }
+        const id = await api.create('large', ['none'])
         // Through its own API, so that it is dockerd that writes: a tar of the files that change.
         const changed = path.join(scratch.path, `change-${driver}`)
-        await execa('mkdir', ['-p', path.join(changed, 'new')])
+        await mkdir(path.join(changed, 'new'), { recursive: true })
         for (let at = 0; at < 10; at++) {
           await writeFile(path.join(changed, 'new', `f${at}`), 'new')
-          await execa('mkdir', ['-p', path.join(changed, `d${at}`)])
+          await mkdir(path.join(changed, `d${at}`))
           await writeFile(path.join(changed, `d${at}`, `f${at * 100}`), 'changed')
           await writeFile(path.join(changed, `d${at}`, `g${at}`), 'one more')
         }
@@ -81,18 +77,12 @@ export const differenceWork: Work = {
           },
         })
       }
-      const kept = resources.move()
       return {
         contenders,
         notes: [
           `${count} files of 64 bytes below`,
           'on vfs both compare whole trees; dockerd tells the changes by its API',
         ],
-        [Symbol.asyncDispose]: () => kept.disposeAsync(),
       }
-    } catch (error) {
-      await resources.disposeAsync()
-      throw error
-    }
-  },
+    }),
 }

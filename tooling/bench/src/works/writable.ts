@@ -9,10 +9,12 @@ import {
   startDocker,
   temporaryDirectory,
 } from '@tooling/lab'
+import { umount } from '@graphdriver/sys'
 import { DockerApi } from '../peers/docker-api.ts'
 import { ownProgram } from '../peers/load.ts'
 import { timed } from '../peers/process.ts'
-import { Snapshots, mountSnapshot, unmountSnapshot } from '../peers/snapshots.ts'
+import { Snapshots, mountSnapshot } from '../peers/snapshots.ts'
+import { prepared } from '../prepared.ts'
 import { subject } from '../peers/subject.ts'
 import { inTurns } from '../subject/in-turns.ts'
 import type { Contender, Goal, Prepared, Setting, Work } from '../work.ts'
@@ -25,7 +27,7 @@ export function topOf(image: LabImage): ChainId {
 }
 
 /** An image in our store, in containerd's and in dockerd's, each on a filesystem of its own, with the daemons up. */
-export async function prepareEngines(
+export function prepareEngines(
   setting: Setting,
   use: (engines: {
     readonly root: string
@@ -38,8 +40,7 @@ export async function prepareEngines(
   notes: readonly string[],
   making: () => Promise<LabImage> = debianImage,
 ): Promise<Prepared> {
-  const resources = new AsyncDisposableStack()
-  try {
+  return prepared(async (resources) => {
     const image = await making()
     const place = async (): Promise<string> =>
       resources.use(await filesystem('ext4', { sizeMiB: 16 * 1024, storage: setting.storage })).path
@@ -55,12 +56,8 @@ export async function prepareEngines(
     const snapshots = resources.use(new Snapshots(containerd.socket))
     const docker = resources.use(new DockerApi(dockerd.socket))
     const contenders = use({ root, chain: topOf(image), scratch: scratch.path, snapshots, docker, image })
-    const kept = resources.move()
-    return { contenders, notes, [Symbol.asyncDispose]: () => kept.disposeAsync() }
-  } catch (error) {
-    await resources.disposeAsync()
-    throw error
-  }
+    return { contenders, notes }
+  })
 }
 
 function cycle(width: number): Work {
@@ -93,7 +90,7 @@ function cycle(width: number): Work {
                   const key = `${process.hrtime.bigint()}-${index}`
                   const target = path.join(scratch, `mount-${index}`)
                   await mountSnapshot(await snapshots.prepare(key, chain), target)
-                  unmountSnapshot(target)
+                  umount(target)
                   await snapshots.remove(key)
                 }),
               }

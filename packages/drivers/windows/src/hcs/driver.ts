@@ -289,9 +289,7 @@ async function unlessTaken(id: LayerId, make: () => Promise<void>): Promise<void
   try {
     await make()
   } catch (error) {
-    const isTaken =
-      isSystemError(error, 'EEXIST') || isWindowsError(error, win32.fileExists, win32.alreadyExists)
-    throw isTaken ? taken(id, error) : error
+    throw isSystemError(error, 'EEXIST') ? taken(id, error) : error
   }
 }
 
