@@ -46,9 +46,7 @@ export class Connection {
       path: target,
       headers: { [callHeader]: name },
     })
-    const exchange = new Exchange(sent, signal, async () => {
-      if (target !== cancelTarget) await this.#cancel(name)
-    })
+    const exchange = new Exchange(sent, signal, async () => target === cancelTarget || this.#cancel(name))
     exchange.start(body)
     try {
       await exchange.answered()
@@ -59,10 +57,16 @@ export class Connection {
     }
   }
 
-  /** What was under way has ended when this returns, so that nothing of it comes later. */
-  async #cancel(name: string): Promise<void> {
-    // A plugin that is away is at nothing.
-    await this.call(cancelTarget, { ID: name }).catch(() => undefined)
+  /**
+   * What was under way has ended when this returns, so that nothing of it comes later.
+   *
+   * @returns false for a plugin that is away, which is at nothing, and for one that cannot cancel
+   */
+  async #cancel(name: string): Promise<boolean> {
+    return this.call(cancelTarget, { ID: name }).then(
+      () => true,
+      () => false,
+    )
   }
 }
 
@@ -70,7 +74,7 @@ export class Connection {
 class Exchange implements AsyncDisposable {
   readonly #sent: ReturnType<typeof httpRequest>
   readonly #signal: AbortSignal | undefined
-  readonly #cancel: () => Promise<void>
+  readonly #cancel: () => Promise<boolean>
   readonly #abort: () => void
   #answer: IncomingMessage | undefined
   #tarError: unknown
@@ -81,12 +85,12 @@ class Exchange implements AsyncDisposable {
   constructor(
     sent: ReturnType<typeof httpRequest>,
     signal: AbortSignal | undefined,
-    cancel: () => Promise<void>,
+    cancel: () => Promise<boolean>,
   ) {
     this.#sent = sent
     this.#signal = signal
     this.#cancel = cancel
-    this.#abort = () => void this.#sent.destroy()
+    this.#abort = () => void this.#end()
     // Whoever waits hears of it; there may be nobody.
     sent.on('error', () => undefined)
     signal?.addEventListener('abort', this.#abort, { once: true })
@@ -98,6 +102,15 @@ class Exchange implements AsyncDisposable {
       return
     }
     this.#uploading = this.#upload(body)
+  }
+
+  /**
+   * A call that the plugin has whole may be done before it hears that nobody wants it any more. Only its answer tells,
+   * and is waited for: the caller is never told that nothing happened when something did.
+   */
+  async #end(): Promise<void> {
+    const awaitsAnswer = this.#uploading === undefined && this.#answer === undefined
+    if (!awaitsAnswer || !(await this.#cancel())) this.#sent.destroy()
   }
 
   async #upload(tar: TarStream): Promise<void> {

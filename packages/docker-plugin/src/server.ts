@@ -99,8 +99,10 @@ async function answer(
   response.on('close', () => {
     if (!response.writableFinished) controller.abort()
   })
-  // A driver that waits for more of a body hears of it by that.
-  controller.signal.addEventListener('abort', () => request.destroy())
+  // A driver that waits for more of a body hears of it by that. Who has sent all of it waits for the answer.
+  controller.signal.addEventListener('abort', () => {
+    if (!request.complete) request.destroy()
+  })
   const name = request.headers[callHeader]
   try {
     await calls.run(typeof name === 'string' ? name : undefined, controller, (signal) =>

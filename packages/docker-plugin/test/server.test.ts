@@ -10,7 +10,7 @@ import vfs from '@graphdriver/vfs'
 import { need } from '@tooling/lab'
 import { describe, expect, test } from 'vitest'
 import { openPlugin, type Plugin, servePlugin } from '../src/index.ts'
-import type { Response } from '../src/protocol.ts'
+import { callHeader, cancelTarget, type Response } from '../src/protocol.ts'
 
 const missing = need({ root: true })
 
@@ -222,6 +222,36 @@ describe.skipIf(missing !== undefined)(`plugin server (${missing ?? 'as root'})`
     await served.init()
     expect(await Promise.all([...ids, 'answered'].map(exist))).toEqual([false, true, true])
     expect(readdirSync(marks)).toEqual([])
+  })
+
+  test('a layer that was made before its maker heard that it was not wanted is said to be there', async () => {
+    const gate = Promise.withResolvers<void>()
+    await using served = await serving(gated(vfs, gate.promise))
+    await using driver = await openPlugin({ socket: served.plugin.socket, home: served.home })
+    const layer = 'box' as Parameters<typeof driver.create>[0]
+    const controller = new AbortController()
+    const made = driver.createReadWrite(layer, { signal: controller.signal })
+    const marks = `${served.plugin.socket}.creating`
+    await expect.poll(() => existsSync(marks) && readdirSync(marks)).toEqual([layer])
+    controller.abort()
+    gate.resolve()
+    await made
+    expect(await driver.exists(layer)).toBe(true)
+  })
+
+  test('a cancelling that overtakes its call on another connection ends it', async () => {
+    await using served = await serving()
+    await served.init()
+    await served.post(cancelTarget, '{"ID":"early"}').then(({ body }) => expect(body).toEqual({}))
+    const sent = httpRequest({
+      socketPath: served.plugin.socket,
+      method: 'POST',
+      path: '/GraphDriver.Create',
+      headers: { [callHeader]: 'early' },
+    })
+    sent.end('{"ID":"box"}')
+    await expect(once(sent, 'response')).rejects.toThrow(/hang up|ECONNRESET/)
+    expect((await served.post('/GraphDriver.Exists', '{"ID":"box"}')).body.Exists).toBe(false)
   })
 
   test('a socket that a killed plugin left is taken, one that is served is not', async () => {
