@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
-import { describe, expect, it } from 'vitest'
+import { FastInflate } from '@graphdriver/sys'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { compress, decompress, detectCompression } from '../src/index.ts'
 import { inChunks } from '@graphdriver/core/conformance'
 
@@ -41,8 +42,20 @@ describe('compression', () => {
     expect(await bytesOf(decompress(inChunks(Buffer.from([0x1f]))))).toEqual(Buffer.from([0x1f]))
   })
 
-  describe.each(Object.entries(formats))('%s', (format, pack) => {
+  describe.each([
+    ['gzip', 'zlib'],
+    ['gzip', 'ISA-L'],
+    ['zstd', 'zlib'],
+  ] as const)('%s by %s', (format, by) => {
+    const pack = formats[format]
     const packed = pack(content)
+
+    beforeEach(({ skip }) => {
+      if (by === 'ISA-L')
+        skip(FastInflate.create() === undefined, 'libisal.so.2 is not there (package libisal2)')
+      else vi.spyOn(FastInflate, 'create').mockReturnValue(undefined)
+    })
+    afterEach(() => void vi.restoreAllMocks())
 
     it.each([1, 7, 65_536, 10_000_000])('is undone in chunks of %i bytes', async (size) => {
       const small = size < 10 ? pack(content.subarray(0, 20_000)) : packed
@@ -124,6 +137,30 @@ describe('compression', () => {
       await expect(reading).rejects.toBe('enough')
     })
 
+    it('uses the memory of chunks again only for who allows it', async () => {
+      const chunks: Uint8Array[] = []
+      for await (const chunk of decompress(inChunks(pack(Buffer.concat([content, content])), 50_000)))
+        chunks.push(chunk)
+      expect(Buffer.concat(chunks).equals(Buffer.concat([content, content]))).toBe(true)
+      let at = 0
+      for await (const chunk of decompress(inChunks(packed, 50_000), { transient: true })) {
+        expect(Buffer.from(chunk).equals(content.subarray(at, at + chunk.length))).toBe(true)
+        at += chunk.length
+      }
+      expect(at).toBe(content.length)
+    })
+
+    it('gives up a source that is silent when it is aborted', async () => {
+      const controller = new AbortController()
+      const source = (async function* () {
+        yield packed.subarray(0, 1000)
+        await new Promise(() => undefined)
+      })()
+      const reading = bytesOf(decompress(source, { signal: controller.signal }))
+      setTimeout(() => controller.abort(new Error('enough')), 20)
+      await expect(reading).rejects.toThrow('enough')
+    })
+
     it('comes back from compress, with a level', async () => {
       const name = format === 'gzip' ? 'gzip' : 'zstd'
       const fast = await bytesOf(compress(inChunks(content), name, { level: 1 }))
@@ -155,10 +192,14 @@ describe('compression', () => {
     expect((await bytesOf(decompress(inChunks(joined, size)))).toString()).toBe('contentcontent')
   })
 
-  it('takes zeros after gzip for padding', async () => {
-    const padded = Buffer.concat([gzipSync(content), Buffer.alloc(512)])
-    expect((await bytesOf(decompress(inChunks(padded)))).equals(content)).toBe(true)
-  })
+  it.each([1, 1000, 10_000_000])(
+    'takes zeros after gzip for padding, in chunks of %i bytes',
+    async (size) => {
+      const short = content.subarray(0, 5000)
+      const padded = Buffer.concat([gzipSync(short), Buffer.alloc(512)])
+      expect((await bytesOf(decompress(inChunks(padded, size)))).equals(short)).toBe(true)
+    },
+  )
 
   it.each(['BZh91AY&SY', '\xfd7zXZ\0\0\x04'])(
     'refuses bzip2 and xz with the remedy, leaving the source',

@@ -73,3 +73,4 @@ export {
   type SelectionOptions,
 } from './selection.ts'
 export { openReadOnly } from './read-only.ts'
+export { unlessAborted } from './unless-aborted.ts'

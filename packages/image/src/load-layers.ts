@@ -32,7 +32,10 @@ export async function loadLayers(
     return {
       diffId: source.diffId,
       open: (options) =>
-        decompress(progress.following(source.open({ ...options, transient: true })), options),
+        decompress(progress.following(source.open({ ...options, transient: true })), {
+          ...options,
+          transient: true,
+        }),
       explain: (error) => explained(error, source, { signal }),
       onExisting: () => {
         loaded -= 1

@@ -1,4 +1,4 @@
-import type { TarStream } from '@graphdriver/core'
+import { type TarStream, unlessAborted } from '@graphdriver/core'
 
 /**
  * The one reader of a tar. Its iteration can be left and taken up again, so that what the driver did not read can be
@@ -81,18 +81,4 @@ export class TarSource implements AsyncIterable<Uint8Array>, AsyncDisposable {
 
 function isDisposable(tar: TarStream): tar is TarStream & AsyncDisposable {
   return Symbol.asyncDispose in tar
-}
-
-function unlessAborted<T>(step: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return step
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => {
-      reject(signal.reason)
-    }
-    if (signal.aborted) onAbort()
-    signal.addEventListener('abort', onAbort, { once: true })
-    step.then(resolve, reject).finally(() => {
-      signal.removeEventListener('abort', onAbort)
-    })
-  })
 }

@@ -1,7 +1,10 @@
-import { statfsSync } from 'node:fs'
+import { existsSync, realpathSync, statfsSync } from 'node:fs'
+import path from 'node:path'
 import { O } from './abi.ts'
 import { checked, libc, type Path } from './libc.ts'
+import { isSystemError } from './error.ts'
 import { withOpen } from './open.ts'
+import { lstatx } from './stat.ts'
 
 /** `f_type` of statfs(2) by name (linux/magic.h), under Docker's name where it has one. */
 export const FILESYSTEM_MAGIC = {
@@ -70,6 +73,26 @@ export function statfs(path: string | Buffer): FilesystemStatistics {
     blocksAvailable: found.bavail,
     files: found.files,
     filesFree: found.ffree,
+  }
+}
+
+/**
+ * Whether, after a power cut, no name is there without all those that were made before it: XFS logs them in order, and so
+ * does ext4 with a journal of its own.
+ */
+export function keepsOrder(directory: string): boolean {
+  const { type } = statfs(directory)
+  if (type === FILESYSTEM_MAGIC.xfs) return true
+  if (type !== FILESYSTEM_MAGIC.extfs) return false
+  const { dev } = lstatx(`${directory}/.`)
+  const [major, minor] = [Math.floor(dev / 0x1_0000_0000), dev % 0x1_0000_0000]
+  try {
+    const name = path.basename(realpathSync(`/sys/dev/block/${major}:${minor}`))
+    // The journal's thread, by the device and the inode of the journal (ext4's is 8).
+    return existsSync(`/proc/fs/jbd2/${name}-8`)
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT', 'EACCES', 'ENOTDIR')) return false
+    throw error
   }
 }
 

@@ -45,11 +45,13 @@ export {
   FILESYSTEM_MAGIC,
   filesystemName,
   type FilesystemStatistics,
+  keepsOrder,
   statfs,
   syncFilesystem,
   syncfs,
 } from './filesystem.ts'
 export { fileHolders, mountHolders } from './holders.ts'
+export { FastInflate, type InflateStep } from './isal.ts'
 export { cstring, type Path } from './libc.ts'
 export { growExt4, growLoop, growXfs } from './grow.ts'
 export { attachLoop, detachLoop, findLoopDevices, type LoopDevice, type LoopOptions } from './loop.ts'

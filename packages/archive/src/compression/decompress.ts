@@ -1,11 +1,18 @@
 import { type CallOptions, GraphDriverError } from '@graphdriver/core'
+import { FastInflate } from '@graphdriver/sys'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { type Compression, detectCompression, magicLength } from './detect.ts'
+import { inflate } from './inflate.ts'
 import { through } from './through.ts'
 import { ZstdFrames } from './zstd-frames.ts'
 
 /** The default of 16 KiB halves the speed of inflating. */
 const chunkSize = 1024 * 1024
+
+export interface DecompressOptions extends CallOptions {
+  /** A chunk is valid only until the next is asked for: its memory may be used again. */
+  readonly transient?: boolean | undefined
+}
 
 /**
  * The uncompressed bytes of a stream, by its magic number and in constant memory; one that is not compressed passes
@@ -19,7 +26,7 @@ const chunkSize = 1024 * 1024
  */
 export async function* decompress(
   stream: AsyncIterable<Uint8Array>,
-  options: CallOptions = {},
+  options: DecompressOptions = {},
 ): AsyncGenerator<Uint8Array, void, void> {
   const { signal } = options
   signal?.throwIfAborted()
@@ -41,9 +48,12 @@ export async function* decompress(
         yield chunk
       }
       return
-    case 'gzip':
-      yield* through(all, createGunzip({ chunkSize }), whole, damaged('gzip'), signal)
+    case 'gzip': {
+      const machine = FastInflate.create()
+      if (machine !== undefined) yield* inflate(all, machine, damaged('gzip'), options)
+      else yield* through(all, createGunzip({ chunkSize }), whole, damaged('gzip'), signal)
       return
+    }
     case 'zstd': {
       const frames = new ZstdFrames()
       const cut = (chunk: Uint8Array) => frames.cut(chunk)

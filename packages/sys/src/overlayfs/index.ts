@@ -1,3 +1,4 @@
+export { Departures } from './departures.ts'
 export { type ExclusiveMountPoint, mountExclusively, unmountExclusively } from './exclusive.ts'
 export {
   discardOverlayProbe,

@@ -56,11 +56,20 @@ export async function mountStack(point: MountPoint, stack: Stack): Promise<void>
  * program has died is none.
  */
 export function isStackMounted(target: string): boolean {
+  const type = typeAt(target)
+  return type === FILESYSTEM_MAGIC.overlayfs || (type === FILESYSTEM_MAGIC.fuse && isMountPoint(target))
+}
+
+/** The same of the kernel's alone. */
+export function isKernelOverlay(target: string): boolean {
+  return typeAt(target) === FILESYSTEM_MAGIC.overlayfs
+}
+
+function typeAt(target: string): number | undefined {
   try {
-    const { type } = statfs(target)
-    return type === FILESYSTEM_MAGIC.overlayfs || (type === FILESYSTEM_MAGIC.fuse && isMountPoint(target))
+    return statfs(target).type
   } catch (error) {
-    if (isSystemError(error, 'ENOENT', 'ENOTDIR', 'ESTALE', 'ENOTCONN')) return false
+    if (isSystemError(error, 'ENOENT', 'ENOTDIR', 'ESTALE', 'ENOTCONN')) return undefined
     throw error
   }
 }

@@ -2,7 +2,7 @@
 import { existsSync, lstatSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import type { CallOptions, TarStream } from '@graphdriver/core'
+import { type CallOptions, type TarStream, unlessAborted } from '@graphdriver/core'
 import { BackupFile, enableBackupPrivileges, longPath, type WindowsLayers } from '@graphdriver/sys/windows'
 import {
   alternateHeader,
@@ -44,24 +44,15 @@ export async function importLayer(
 
 /** A source may be silent for ever. @throws the signal's reason */
 async function* untilAborted(tar: TarStream, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
-  if (signal === undefined) {
-    yield* tar
-    return
-  }
-  signal.throwIfAborted()
-  const { promise, reject } = Promise.withResolvers<never>()
-  promise.catch(() => undefined)
-  const stop = (): void => reject(signal.reason as Error)
-  signal.addEventListener('abort', stop, { once: true })
+  signal?.throwIfAborted()
   const source = tar[Symbol.asyncIterator]()
   try {
     for (;;) {
-      const next = await Promise.race([source.next(), promise])
+      const next = await unlessAborted(source.next(), signal)
       if (next.done === true) return
       yield next.value
     }
   } finally {
-    signal.removeEventListener('abort', stop)
     // It may never answer.
     source.return?.()?.catch(() => undefined)
   }
