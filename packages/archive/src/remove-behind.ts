@@ -25,7 +25,7 @@ export async function removeBehind(
     isLarge = true
     resolve()
   }
-  const gone = around(() => workers.remove(hidden.path, { signal, onLarge })).finally(() =>
+  const gone = around(() => workers.remove(hidden.path, { signal, onLarge, unmounts: true })).finally(() =>
     hidden[Symbol.dispose](),
   )
   await Promise.race([gone, large])

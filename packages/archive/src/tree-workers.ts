@@ -1,11 +1,15 @@
+import { availableParallelism } from 'node:os'
 import type { CallOptions, Change, TarStream } from '@graphdriver/core'
+import { isSystemError, unmountTree } from '@graphdriver/sys'
 import type { ApplyOptions, ApplyResult, LayerFormat } from './apply/options.ts'
 import type { Shade, ShadeRequest } from './aufs/shade.ts'
 import type { Touched } from './tree/touched.ts'
 import type { Conversion, JobKind, Jobs } from './worker/job.ts'
-import { feed } from './feed.ts'
+import { feed, type Sink } from './feed.ts'
 import { gateOf, type SharedGate } from './worker/gate.ts'
 import { ThreadPool } from './worker/pool.ts'
+import { SideThread } from './worker/side-thread.ts'
+import { atOnce, removeTree } from './tree/remove.ts'
 import { RingAborted, RingReader, RingWriter } from './worker/ring.ts'
 
 export interface TreeWorkersOptions {
@@ -32,6 +36,8 @@ export interface RemoveOptions extends CallOptions {
    * such tree after another, at half speed, and whatever becomes of the signal.
    */
   readonly onLarge?: (() => void) | undefined
+  /** Unmounts what turns out to be mounted in the tree; otherwise it is EBUSY. */
+  readonly unmounts?: boolean | undefined
 }
 
 /** Where to look; everywhere by default. */
@@ -45,6 +51,9 @@ export interface CopyOptions extends CallOptions {
   /** Copies overlayfs's own attributes of this namespace too. */
   readonly overlayXattrs?: 'trusted' | 'user' | undefined
 }
+
+/** Entries that are gone before a thread would be awake: a writable layer that little was written to has no more. */
+const removedHere = 48
 
 /** Entries that take no longer than a caller may be kept waiting. */
 const removedAtOnce = 256
@@ -65,6 +74,8 @@ function hurry(): { readonly gate: SharedGate; readonly resolve: () => void } {
  */
 export class TreeWorkers implements AsyncDisposable {
   readonly #pool: ThreadPool
+  /** Other threads may know of more in a tree than its entries. */
+  readonly #removesHere: boolean
   /** Settles with the last of the large removals. */
   #removals: Promise<unknown> = Promise.resolve()
   readonly #hurry = hurry()
@@ -72,6 +83,7 @@ export class TreeWorkers implements AsyncDisposable {
   constructor(options: TreeWorkersOptions = {}) {
     // Beside the bundle the thread's file is built; from source, Node runs it as it is.
     const file = import.meta.url.endsWith('.ts') ? './worker/thread.ts' : './worker/thread.js'
+    this.#removesHere = options.thread === undefined
     this.#pool = new ThreadPool(options.thread ?? new URL(file, import.meta.url), options.threads ?? 4)
   }
 
@@ -88,11 +100,37 @@ export class TreeWorkers implements AsyncDisposable {
     let isOver = false
     const broken = (reason: unknown): void => (isOver ? undefined : thread.abort(reason))
     const below = options.below === undefined ? undefined : gateOf(options.below, broken)
+    // Layers side by side have the processors busy without.
+    const side =
+      below === undefined && availableParallelism() > 1 ? new SideThread(this.#pool, root) : undefined
     try {
-      const input: Jobs['apply']['input'] = { root, whiteouts, lowers, below, shared, limits }
+      const input: Jobs['apply']['input'] = {
+        root,
+        whiteouts,
+        lowers,
+        below,
+        shared,
+        limits,
+        side: side?.ring,
+      }
       const result = thread.run<ApplyResult>({ kind: 'apply', input }, signal)
-      await feed(tar, new RingWriter(thread.ring), result, (reason) => thread.abort(reason))
-      return await result
+      const ring = new RingWriter(thread.ring)
+      const sink: Sink = {
+        async write(chunk) {
+          side?.startIfWanted((reason) => thread.abort(reason))
+          return await ring.write(chunk)
+        },
+        end: () => ring.end(),
+      }
+      await feed(tar, sink, result, (reason) => thread.abort(reason))
+      const applied = await result
+      const { replacedBytes = 0 } = (await side?.finished()) ?? {}
+      return { ...applied, contentBytes: applied.contentBytes - replacedBytes }
+    } catch (error) {
+      side?.abandon()
+      // Without a reason of its own the one thread was stopped by what the other failed with.
+      const failure = await side?.failure()
+      throw error ?? failure
     } finally {
       // The thread has another job soon.
       isOver = true
@@ -154,8 +192,25 @@ export class TreeWorkers implements AsyncDisposable {
     return this.#call('convert', step, options)
   }
 
-  /** Removes a tree without following links out of it. One that is not there is success. */
-  async remove(path: string, { signal, onLarge }: RemoveOptions = {}): Promise<void> {
+  /**
+   * Removes a tree without following links out of it. One that is not there is success.
+   *
+   * @throws SystemError EBUSY for what is mounted inside
+   */
+  async remove(path: string, options: RemoveOptions = {}): Promise<void> {
+    try {
+      await this.#remove(path, options)
+    } catch (error) {
+      // Not looked for before: the table of mounts is long on a busy host.
+      if (options.unmounts !== true || !isSystemError(error, 'EBUSY')) throw error
+      unmountTree(path)
+      await this.#remove(path, options)
+    }
+  }
+
+  async #remove(path: string, { signal, onLarge }: RemoveOptions): Promise<void> {
+    signal?.throwIfAborted()
+    if (this.#removesHere && removeTree(path, atOnce(removedHere))) return
     if (onLarge === undefined) await this.#call('remove', { path }, { signal })
     else if (!(await this.#call('remove', { path, entries: removedAtOnce }, { signal }))) {
       onLarge()

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { GraphDriverError, type TarStream } from '@graphdriver/core'
-import { mount, umount } from '@graphdriver/sys'
+import { mount, MS, umount } from '@graphdriver/sys'
 import { describe, expect, it } from 'vitest'
 import { TreeWorkers } from '../src/index.ts'
 import { ThreadPool } from '../src/worker/pool.ts'
@@ -320,6 +320,22 @@ describe('threads of a pool', () => {
     await workers[Symbol.asyncDispose]()
     await gone
     expect(existsSync(large)).toBe(false)
+  })
+
+  it('unmounts what is in the way, when it is told to', async () => {
+    await using dir = await scratch()
+    await using workers = new TreeWorkers()
+    for (const files of [3, 2000]) {
+      const [tree, host] = [dir.directory(`tree-${files}`), dir.directory(`host-${files}`)]
+      treeOfFiles(tree, files, 0)
+      treeOfFiles(host, 1, 0)
+      const mounted = path.join(tree, 'z')
+      mkdirSync(mounted)
+      mount({ source: host, target: mounted, flags: MS.BIND })
+      await expect(workers.remove(tree)).rejects.toMatchObject({ code: 'EBUSY' })
+      await workers.remove(tree, { unmounts: true })
+      expect([existsSync(tree), readdirSync(host).length]).toEqual([false, 1])
+    }
   })
 
   it('tells of what could not be removed behind the caller', async () => {

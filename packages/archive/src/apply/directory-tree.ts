@@ -39,6 +39,10 @@ export interface Surroundings {
    * @returns undefined to leave what is there, which makes the entry invalid
    */
   revive(parent: Directory, name: string): Directory | undefined
+  /** Finishes what is being made beside, before something is looked for that may be among it. */
+  settle(): void
+  /** The same before a directory is closed. */
+  settleIn(directory: Directory): void
   /** What a name that is not in the tree is in the layers below. */
   lower(parent: Directory, name: string): Lower | undefined
 }
@@ -180,6 +184,7 @@ export class DirectoryTree implements Disposable {
 
   /** What a name is that is no directory here; a directory that is found is one in the layers below. */
   #look(parent: Directory, name: string): Lower | undefined {
+    this.#surroundings.settle()
     try {
       return { kind: 'symlink', target: readlinkat(this.fd(parent), pathBytes(name)).toString('latin1') }
     } catch (error) {
@@ -213,6 +218,7 @@ export class DirectoryTree implements Disposable {
 
   #close(directory: Directory): void {
     if (directory.fd === -1) return
+    this.#surroundings.settleIn(directory)
     const fd = directory.fd
     directory.fd = -1
     this.#open.delete(directory)

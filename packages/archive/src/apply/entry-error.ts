@@ -4,16 +4,19 @@ import { isSystemError, SystemError } from '@graphdriver/sys'
 import type { TarHeader } from '../tar/header.ts'
 import { shownName } from './entry-path.ts'
 
-function subject(header: TarHeader): string {
+/** What an error tells of an entry. */
+type Named = Pick<TarHeader, 'name' | 'offset'>
+
+function subject(header: Named): string {
   return `tar entry '${shownName(header.name)}'`
 }
 
-export function invalidEntry(header: TarHeader, what: string): GraphDriverError<'GD_ARCHIVE_INVALID'> {
+export function invalidEntry(header: Named, what: string): GraphDriverError<'GD_ARCHIVE_INVALID'> {
   const details = { entry: shownName(header.name), offset: header.offset }
   return new GraphDriverError('GD_ARCHIVE_INVALID', `${subject(header)} ${what}`, details)
 }
 
-export function breakout(header: TarHeader, target?: Buffer): GraphDriverError<'GD_ARCHIVE_BREAKOUT'> {
+export function breakout(header: Named, target?: Buffer): GraphDriverError<'GD_ARCHIVE_BREAKOUT'> {
   const entry = shownName(header.name)
   if (target === undefined) {
     return new GraphDriverError(
@@ -33,7 +36,7 @@ export function breakout(header: TarHeader, target?: Buffer): GraphDriverError<'
 }
 
 export function unsupportedEntry(
-  header: TarHeader,
+  header: Named,
   reason: string,
   cause?: unknown,
 ): GraphDriverError<'GD_ARCHIVE_UNSUPPORTED'> {
@@ -46,7 +49,7 @@ export function unsupportedEntry(
  * Gives an error from deeper down the entry's name: a system error the path that it is about, one of an archive
  * without an entry this one. What is complete already stays as it is.
  */
-export function nameEntry(error: unknown, header: TarHeader, root: string): unknown {
+export function nameEntry(error: unknown, header: Named, root: string): unknown {
   if (isGraphDriverError(error, 'GD_ARCHIVE_INVALID')) {
     const unnamed = !('entry' in error.details)
     return unnamed ? invalidEntry(header, error.message) : error

@@ -11,6 +11,7 @@ import { FileWriter } from './file-writer.ts'
 import { LayerTree } from './layer-tree.ts'
 import { applyToOpen, settleFile } from './metadata.ts'
 import type { ApplyRequest, ApplyResult, WhiteoutMode } from './options.ts'
+import type { SideFiles } from './side-files.ts'
 import { aufsLinkOf, meaningOf } from './whiteout.ts'
 
 /** POSIX asks for contiguous files to be treated as ordinary ones where there are none. */
@@ -27,6 +28,8 @@ export class Extractor implements TarHandler, Disposable {
   readonly #linkSources: string = `.graphdriver-links-${randomBytes(8).toString('hex')}`
   #hasLinkSources = false
   #file: FileWriter | undefined
+  /** Where the content of the current entry goes that another thread makes. */
+  #handed: SideFiles | undefined
   #entries = 0
   #tarBytes = 0
   #skippedDevices = 0
@@ -48,6 +51,7 @@ export class Extractor implements TarHandler, Disposable {
   }
 
   data(chunk: Uint8Array): void {
+    this.#handed?.add(chunk)
     const file = this.#file
     if (file === undefined) return
     this.#check()
@@ -55,6 +59,8 @@ export class Extractor implements TarHandler, Disposable {
   }
 
   end(): void {
+    this.#handed?.finish()
+    this.#handed = undefined
     const file = this.#file
     if (file === undefined) return
     this.#naming(file.header, () => {
@@ -67,6 +73,7 @@ export class Extractor implements TarHandler, Disposable {
 
   /** What is left to do when the archive has ended well. */
   finish(): ApplyResult {
+    this.#tree.finishSide()
     this.#dropLinkSources()
     this.#tree.settleTimes()
     return {
@@ -138,7 +145,8 @@ export class Extractor implements TarHandler, Disposable {
     const name = baseOf(path)
     switch (header.type) {
       case 'file':
-        this.#openFile(header, parent, name)
+        this.#handed = this.#tree.handOver(header, path, parent, name)
+        if (this.#handed === undefined) this.#openFile(header, parent, name)
         return
       case 'directory':
         this.#tree.makeDirectory(header, parent, name)

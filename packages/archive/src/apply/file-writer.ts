@@ -42,7 +42,7 @@ export class FileWriter {
   }
 }
 
-function writeAll(fd: number, chunk: Uint8Array, position: number | undefined): void {
+export function writeAll(fd: number, chunk: Uint8Array, position: number | undefined): void {
   for (let at = 0; at < chunk.length;) {
     at += writeSync(fd, chunk, at, chunk.length - at, position === undefined ? null : position + at)
   }

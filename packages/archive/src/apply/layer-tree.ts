@@ -32,6 +32,7 @@ import {
   type XattrFilter,
 } from './metadata.ts'
 import type { ApplyRequest } from './options.ts'
+import { SideFiles } from './side-files.ts'
 import { OverlayMarks } from './overlay-marks.ts'
 import { removeLower, removeName } from './removal.ts'
 import { passGate } from '../worker/gate.ts'
@@ -49,16 +50,20 @@ export class LayerTree implements Disposable {
   readonly #marks: OverlayMarks | undefined
   readonly #root: string
   readonly #shared: boolean
+  readonly #side: SideFiles | undefined
   #contentBytes = 0
   #hasRoot = false
 
   /** @param check throws when the work is no longer wanted */
-  constructor({ root, whiteouts, lowers, below, shared = false }: ApplyRequest, check: () => void) {
+  constructor({ root, whiteouts, lowers, below, side, shared = false }: ApplyRequest, check: () => void) {
     this.#root = root
     this.#shared = shared
+    this.#side = side === undefined ? undefined : new SideFiles(side)
     this.#tree = new DirectoryTree(root, {
       revive: (parent, name) => this.#revive(parent, name),
       lower: (parent, name) => this.#marks?.lower(parent, name),
+      settle: () => this.#side?.settle(),
+      settleIn: (directory) => this.#side?.settleIn(directory),
     })
     if (typeof whiteouts === 'string') return
     const xattr = `${whiteouts.xattr}.overlay.opaque`
@@ -89,6 +94,20 @@ export class LayerTree implements Disposable {
     this.#describe(this.#tree.root, header)
   }
 
+  /** Begins to hand a file over to another thread. @returns where its content goes; undefined when it is to be made here */
+  handOver(header: TarHeader, path: EntryPath, parent: Directory, name: string): SideFiles | undefined {
+    const side = this.#side
+    if (side?.begin(header, path, parent, name, () => this.#tree.fd(parent)) !== true) return undefined
+    parent.own(name)
+    this.#contentBytes += header.realSize
+    return side
+  }
+
+  /** Finishes what another thread makes; nothing more is handed over. */
+  finishSide(): void {
+    this.#side?.end()
+  }
+
   /** @returns the new file, open for writing; its metadata are to be set when it is written */
   makeFile(header: TarHeader, parent: Directory, name: string): number {
     const fd = this.#replacing(parent, name, (at) => openat(at, pathBytes(name), newFile, 0o600))
@@ -98,6 +117,7 @@ export class LayerTree implements Disposable {
   }
 
   makeDirectory(header: TarHeader, parent: Directory, name: string): void {
+    this.#side?.settleName(parent, name)
     const known = parent.child(name)
     this.#describe(known ?? this.#freshDirectory(parent, name), header)
   }
@@ -115,6 +135,7 @@ export class LayerTree implements Disposable {
   makeHardLink(header: TarHeader, path: EntryPath, target: EntryPath, source?: Directory): void {
     const parent = this.#tree.make(parentOf(path))
     const name = baseOf(path)
+    this.#side?.settle()
     const link = () => {
       const from = source ?? this.#tree.find(parentOf(target))
       if (from === undefined || target === '') throw missingTarget(header)
@@ -150,6 +171,7 @@ export class LayerTree implements Disposable {
 
   /** Hides what the layers below have in a directory. */
   makeOpaque(directory: Directory): void {
+    this.#side?.settle()
     if (this.#marks === undefined) removeLower(this.#tree, directory)
     else this.#marks.opaque(directory)
   }
@@ -161,6 +183,7 @@ export class LayerTree implements Disposable {
   }
 
   remove(parent: Directory, name: string): void {
+    this.#side?.settle()
     this.#contentBytes -= removeName(this.#tree, parent, name).bytes
   }
 
@@ -178,6 +201,8 @@ export class LayerTree implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    // First: it works with the tree's descriptors.
+    this.#side?.[Symbol.dispose]()
     this.#tree[Symbol.dispose]()
   }
 
@@ -223,6 +248,7 @@ export class LayerTree implements Disposable {
 
   /** Makes first and looks only when something is in the way, which in a new layer is never. */
   #replacing<Made>(parent: Directory, name: string, make: (parent: number) => Made): Made {
+    this.#side?.settleName(parent, name)
     try {
       return make(this.#tree.fd(parent))
     } catch (error) {

@@ -32,6 +32,12 @@ import { pathBytes } from './entry-path.ts'
 /** File mode bits that chmod(2) sets; the type bits that some writers add to headers are not among them. */
 export const modeBits = 0o7777
 
+/** What an entry says of the file that it describes. */
+export type FileHeader = Pick<
+  TarHeader,
+  'name' | 'offset' | 'uid' | 'gid' | 'mode' | 'xattrs' | 'mtimeNs' | 'atimeNs'
+>
+
 /** Whether an attribute of a header is to be stored. */
 export type XattrFilter = (name: string) => boolean
 
@@ -56,7 +62,7 @@ function namesOf(fd: number): readonly string[] {
 }
 
 /** To an open file or directory; its times are `settleFile`'s or the directory tree's affair. */
-export function applyToOpen(fd: number, header: TarHeader, wanted: XattrFilter): void {
+export function applyToOpen(fd: number, header: FileHeader, wanted: XattrFilter): void {
   try {
     fchown(fd, header.uid, header.gid)
   } catch (error) {
@@ -68,7 +74,7 @@ export function applyToOpen(fd: number, header: TarHeader, wanted: XattrFilter):
   fchmod(fd, header.mode & modeBits)
 }
 
-export function settleFile(fd: number, header: TarHeader): void {
+export function settleFile(fd: number, header: FileHeader): void {
   const { atimeNs, mtimeNs } = timesOf(header)
   futimens(fd, atimeNs, mtimeNs)
 }
@@ -147,12 +153,12 @@ function changeMode(parent: number, name: string, mode: number): void {
 }
 
 /** As in moby, what has no access time, or one before its modification, was accessed when it was modified. */
-export function timesOf(header: TarHeader): Times {
+export function timesOf(header: FileHeader): Times {
   const { atimeNs, mtimeNs } = header
   return { atimeNs: atimeNs === undefined || atimeNs < mtimeNs ? mtimeNs : atimeNs, mtimeNs }
 }
 
-function setXattr(header: TarHeader, name: string, set: () => void): void {
+function setXattr(header: FileHeader, name: string, set: () => void): void {
   try {
     set()
   } catch (error) {
@@ -164,7 +170,7 @@ function setXattr(header: TarHeader, name: string, set: () => void): void {
   }
 }
 
-function ownerError(error: unknown, header: TarHeader): unknown {
+function ownerError(error: unknown, header: FileHeader): unknown {
   if (!isSystemError(error, 'EINVAL', 'EPERM')) return error
   const owner = `${header.uid}:${header.gid}`
   const remedy =

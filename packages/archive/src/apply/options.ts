@@ -1,6 +1,7 @@
 import type { CallOptions } from '@graphdriver/core'
 import type { ArchiveLimits } from '../tar/limits.ts'
 import type { SharedGate } from '../worker/gate.ts'
+import type { SharedRing } from '../worker/ring.ts'
 
 export type { ArchiveLimits } from '../tar/limits.ts'
 
@@ -41,6 +42,8 @@ export interface ApplyRequest {
   readonly lowers?: readonly string[] | undefined
   /** What tells when the layers below are complete, where they are not yet; they are not looked at before. */
   readonly below?: SharedGate | undefined
+  /** Where small files go that another thread can make, if one comes. */
+  readonly side?: SharedRing | undefined
   /**
    * The files that the tree has already are hard links to those of other layers, which are not to change with them: one
    * that an entry would change in place is copied first.
@@ -51,7 +54,7 @@ export interface ApplyRequest {
   readonly limits?: Partial<ArchiveLimits> | undefined
 }
 
-export interface ApplyOptions extends CallOptions, Omit<ApplyRequest, 'root' | 'below'> {
+export interface ApplyOptions extends CallOptions, Omit<ApplyRequest, 'root' | 'below' | 'side'> {
   /** Settles when the layers below are complete, where they are not yet. If it rejects, so does the call. */
   readonly below?: Promise<unknown> | undefined
 }

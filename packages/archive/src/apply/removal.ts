@@ -4,6 +4,7 @@ import {
   AT_SYMLINK_NOFOLLOW,
   DT,
   isSystemError,
+  type Path,
   readDirectory,
   statx,
   unlinkat,
@@ -32,7 +33,7 @@ export function removeName(tree: DirectoryTree, parent: Directory, name: string)
     return { existed: true, bytes }
   }
   const fd = tree.fd(parent)
-  const bytes = parent.owns(name) ? lastLinkBytes(fd, name) : 0
+  const bytes = parent.owns(name) ? lastLinkBytes(fd, pathBytes(name)) : 0
   try {
     unlinkat(fd, pathBytes(name))
   } catch (error) {
@@ -61,7 +62,7 @@ function removeDirectory(parent: number, name: string, known: Directory | undefi
 }
 
 function removeFile(parent: number, name: string, known: Directory | undefined): number {
-  const bytes = known?.owns(name) === true ? lastLinkBytes(parent, name) : 0
+  const bytes = known?.owns(name) === true ? lastLinkBytes(parent, pathBytes(name)) : 0
   try {
     unlinkat(parent, pathBytes(name))
   } catch (error) {
@@ -72,9 +73,10 @@ function removeFile(parent: number, name: string, known: Directory | undefined):
   return bytes
 }
 
-function lastLinkBytes(parent: number, name: string): number {
+/** Bytes that go with a name: of a file that has another one, none. */
+export function lastLinkBytes(parent: number, name: Path): number {
   try {
-    const stat = statx(parent, pathBytes(name), AT_SYMLINK_NOFOLLOW)
+    const stat = statx(parent, name, AT_SYMLINK_NOFOLLOW)
     return stat.nlink === 1 ? stat.size : 0
   } catch (error) {
     if (isSystemError(error, 'ENOENT')) return 0

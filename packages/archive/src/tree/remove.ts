@@ -2,10 +2,13 @@ import { constants } from 'node:os'
 import path from 'node:path'
 import {
   AT_REMOVEDIR,
+  AT_SYMLINK_NOFOLLOW,
   type DirectoryEntry,
   DT,
   isSystemError,
   readDirectory,
+  S,
+  statx,
   SystemError,
   unlinkat,
 } from '@graphdriver/sys'
@@ -18,16 +21,36 @@ interface Frame {
   next: number
 }
 
-/** Another number of entries has been removed. @returns false to leave it at that */
-export type RemovalStep = () => boolean
+/**
+ * Is called before anything is removed or gone into, and may throw.
+ *
+ * @param fd the directory that has the name
+ * @returns false to leave it at that
+ */
+export type RemovalStep = (fd: number, name: Buffer) => boolean
 
-/** How many entries pass between two steps. */
-export const removalStep = 256
+/** Bytes of a directory or of a file's blocks. To read or to free more takes so long that nobody should wait for it. */
+const small = { directory: 16 * 1024, file: 1024 * 1024 }
+
+/** A step for a tree that is removed in front of the caller: it ends after some names, and at what is not small. */
+export function atOnce(names: number): RemovalStep {
+  let left = names
+  return (fd, name) => left-- > 0 && isSmall(fd, name)
+}
+
+function isSmall(fd: number, name: Buffer): boolean {
+  try {
+    const { mode, size, blocks } = statx(fd, name, AT_SYMLINK_NOFOLLOW)
+    return (mode & S.IFMT) === S.IFDIR ? size <= small.directory : blocks * 512 <= small.file
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return true
+    throw error
+  }
+}
 
 /**
  * Removes a file or a whole tree without following any link in it. Success when there is nothing.
  *
- * @param step is called now and then, and may throw
  * @returns false when it was left before its end
  * @throws SystemError EBUSY for a mount point inside
  */
@@ -38,7 +61,9 @@ export function removeTree(target: string, step: RemovalStep): boolean {
 /** The same of a name in a directory. */
 export function removeEntry(directory: string, name: Buffer, step: RemovalStep): boolean {
   using descent = openParent(directory)
-  if (descent === undefined || unlinked(descent.fd, name)) return true
+  if (descent === undefined) return true
+  if (!step(descent.fd, name)) return false
+  if (unlinked(descent.fd, name)) return true
   const frames: Frame[] = []
   try {
     return removeBelow(descent, frames, name, step)
@@ -50,7 +75,6 @@ export function removeEntry(directory: string, name: Buffer, step: RemovalStep):
 
 function removeBelow(descent: Descent, frames: Frame[], name: Buffer, step: RemovalStep): boolean {
   open(descent, frames, name)
-  let count = 0
   for (let frame = frames.at(-1); frame !== undefined; frame = frames.at(-1)) {
     const entry = frame.entries[frame.next++]
     if (entry === undefined) {
@@ -59,7 +83,7 @@ function removeBelow(descent: Descent, frames: Frame[], name: Buffer, step: Remo
       removeDirectory(descent.fd, frame.name)
       continue
     }
-    if (count++ % removalStep === 0 && !step()) return false
+    if (!step(descent.fd, entry.name)) return false
     if (entry.type !== DT.DIR && unlinked(descent.fd, entry.name)) continue
     open(descent, frames, entry.name)
   }

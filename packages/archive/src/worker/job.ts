@@ -1,5 +1,6 @@
 /** What a worker can be asked to do, and what it answers. Everything here crosses by structured clone. */
 import type { Change } from '@graphdriver/core'
+import type { MakeFilesRequest, MakeFilesResult } from '../apply/make-files.ts'
 import type { ApplyRequest, ApplyResult, LayerFormat } from '../apply/options.ts'
 import type { Shade, ShadeRequest } from '../aufs/shade.ts'
 import type { Touched } from '../tree/touched.ts'
@@ -23,6 +24,10 @@ export interface Jobs {
   readonly apply: {
     readonly input: ApplyRequest
     readonly answer: ApplyResult
+  }
+  readonly makeFiles: {
+    readonly input: MakeFilesRequest
+    readonly answer: MakeFilesResult
   }
   readonly changes: {
     readonly input: Comparison

@@ -1,11 +1,12 @@
 import { applyTar } from '../apply/apply.ts'
+import { makeFiles } from '../apply/make-files.ts'
 import { toChange, toTreeChange } from '../tree/change.ts'
 import { bringBack, setAside, toAufs, toOverlay } from '../aufs/convert.ts'
 import { shadeTree } from '../aufs/shade.ts'
 import { changesBetween } from '../tree/changes.ts'
 import { copyTree } from '../tree/copy.ts'
 import { exportChanges, packTree } from '../tree/pack.ts'
-import { type RemovalStep, removalStep, removeTree } from '../tree/remove.ts'
+import { type RemovalStep, removeTree } from '../tree/remove.ts'
 import { changesSize, countDirectories, treeSize } from '../tree/size.ts'
 import type { Conversion, Job, JobKind, Jobs } from './job.ts'
 import { restAt } from './gate.ts'
@@ -18,6 +19,8 @@ export function perform(job: Job, reader: RingReader, writer: RingWriter): Jobs[
   switch (job.kind) {
     case 'apply':
       return applyTar(job.input, (take) => reader.drainSync(take), check)
+    case 'makeFiles':
+      return makeFiles(job.input, check)
     case 'changes':
       return changesBetween(job.input.tree, job.input.base, check, job.input.touched).map(toChange)
     case 'diff': {
@@ -52,17 +55,21 @@ export function perform(job: Job, reader: RingReader, writer: RingWriter): Jobs[
   }
 }
 
+/** How many entries are removed between two looks at the clock. */
+const entriesPerRest = 256
+
 function stepOf({ entries = Infinity, pace }: Jobs['remove']['input'], check: () => void): RemovalStep {
-  let left = entries
+  let count = 0
   let began = performance.now()
   return () => {
-    check()
-    if (pace !== undefined) {
-      restAt(pace, performance.now() - began)
-      began = performance.now()
+    if (count++ % entriesPerRest === 0) {
+      check()
+      if (pace !== undefined) {
+        restAt(pace, performance.now() - began)
+        began = performance.now()
+      }
     }
-    left -= removalStep
-    return left >= -removalStep
+    return count <= entries
   }
 }
 

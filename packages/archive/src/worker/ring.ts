@@ -15,8 +15,18 @@ export interface SharedRing {
   readonly bytes: SharedArrayBuffer
 }
 
-const slot = { written: 0, read: 1, ended: 2, left: 3, aborted: 4, writerEvents: 5, readerEvents: 6 } as const
-const slots = 8
+const slot = {
+  written: 0,
+  read: 1,
+  ended: 2,
+  left: 3,
+  aborted: 4,
+  writerEvents: 5,
+  readerEvents: 6,
+  wanted: 7,
+  joined: 8,
+} as const
+const slots = 9
 
 export const ringCapacity: number = 4 * 1024 * 1024
 
@@ -110,8 +120,44 @@ export class RingWriter extends RingEnd {
     for (;;) {
       const seen = Atomics.load(this.control, slot.readerEvents)
       this.check()
+      if (this.is(slot.left)) throw new RingAborted('the reader has left')
       rest = this.#put(rest)
       if (rest.length === 0) return
+      this.sleep(slot.readerEvents, seen)
+    }
+  }
+
+  /** Asks for somebody to read. */
+  want(): void {
+    this.set(slot.wanted)
+  }
+
+  /** Whether somebody reads, or has read. */
+  get joined(): boolean {
+    return this.is(slot.joined)
+  }
+
+  /** Bytes that have not been taken. */
+  get waiting(): number {
+    return this.filled
+  }
+
+  /** Blocks the thread until all is taken. @throws RingAborted, also when the reader has left before */
+  drainedSync(): void {
+    for (;;) {
+      const seen = Atomics.load(this.control, slot.readerEvents)
+      if (this.filled === 0) return
+      this.check()
+      if (this.is(slot.left)) throw new RingAborted('the reader has left')
+      this.sleep(slot.readerEvents, seen)
+    }
+  }
+
+  /** Blocks the thread until the reader, who has joined, has left. */
+  leftSync(): void {
+    for (;;) {
+      const seen = Atomics.load(this.control, slot.readerEvents)
+      if (this.is(slot.left)) return
       this.sleep(slot.readerEvents, seen)
     }
   }
@@ -149,7 +195,7 @@ export class RingReader extends RingEnd {
       if (this.aborted) return undefined
       // Asked before looking for bytes: what is written before the end is seen to be written.
       const ended = this.is(slot.ended)
-      const view = this.#next()
+      const view = this.#next(portion)
       if (view !== undefined) {
         const copy = Buffer.allocUnsafeSlow(view.length)
         copy.set(view)
@@ -165,14 +211,15 @@ export class RingReader extends RingEnd {
    * Hands the bytes to `take` where they lie, portion by portion, until the end. The view is valid only inside of
    * `take`.
    *
+   * @param most bytes of a portion
    * @throws RingAborted
    */
-  drainSync(take: (view: Uint8Array) => void): void {
+  drainSync(take: (view: Uint8Array) => void, most: number = portion): void {
     for (;;) {
       const seen = Atomics.load(this.control, slot.writerEvents)
       this.check()
       const ended = this.is(slot.ended)
-      const view = this.#next()
+      const view = this.#next(most)
       if (view !== undefined) {
         take(view)
         this.#consume(view.length)
@@ -181,14 +228,23 @@ export class RingReader extends RingEnd {
     }
   }
 
+  /** Whether the other side asks for somebody to read. */
+  get wanted(): boolean {
+    return this.is(slot.wanted)
+  }
+
+  join(): void {
+    this.set(slot.joined)
+  }
+
   /** Says that nothing more will be taken. */
   leave(): void {
     this.set(slot.left)
     this.announce(slot.readerEvents)
   }
 
-  #next(): Uint8Array | undefined {
-    const length = Math.min(this.filled, portion)
+  #next(most: number): Uint8Array | undefined {
+    const length = Math.min(this.filled, most)
     if (length === 0) return undefined
     const position = (Atomics.load(this.control, slot.read) >>> 0) & (this.bytes.length - 1)
     return this.bytes.subarray(position, position + Math.min(length, this.bytes.length - position))

@@ -48,6 +48,7 @@ export class WorkerThread {
   async run<Answer>(job: unknown, signal?: AbortSignal): Promise<Answer> {
     if (this.#lost !== undefined) throw this.#lost
     resetRing(this.ring)
+    this.#reason = undefined
     const stop = () => this.abort(signal?.reason)
     signal?.addEventListener('abort', stop, { once: true })
     if (signal?.aborted === true) stop()

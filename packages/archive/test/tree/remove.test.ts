@@ -3,7 +3,7 @@ import { closeSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSy
 import { AT_FDCWD, mkdirat, mount, MS, O, openat, umount } from '@graphdriver/sys'
 import { need, temporaryDirectory } from '@tooling/lab'
 import { expect, test } from 'vitest'
-import { removeTree } from '../../src/tree/remove.ts'
+import { atOnce, removeTree } from '../../src/tree/remove.ts'
 import { latin1Path, makeSample } from './sample.ts'
 
 const more = (): boolean => true
@@ -53,6 +53,30 @@ test('a tree deeper than any path can be is removed', async () => {
   removeTree(`${scratch.path}/sibling`, more)
   expect(readdirSync(scratch.path)).toEqual([])
   expect(readdirSync('/proc/self/fd')).toHaveLength(before)
+})
+
+test('in front of the caller only so many names are removed, none that is large, and of a large directory nothing is read', async () => {
+  await using scratch = await temporaryDirectory()
+  const fresh = (fill: (tree: string) => void): string => {
+    const tree = `${scratch.path}/tree`
+    removeTree(tree, more)
+    mkdirSync(`${tree}/below`, { recursive: true })
+    for (const name of ['a', 'below/b', 'c']) writeFileSync(`${tree}/${name}`, '')
+    fill(tree)
+    return tree
+  }
+  const small = fresh(() => undefined)
+  expect(removeTree(small, atOnce(4))).toBe(false)
+  expect(removeTree(small, atOnce(5))).toBe(true)
+  const withLarge = fresh((tree) => writeFileSync(`${tree}/below/large`, Buffer.alloc(2_000_000)))
+  expect(removeTree(withLarge, atOnce(100))).toBe(false)
+  expect(existsSync(`${withLarge}/below/large`)).toBe(true)
+  const many = fresh((tree) => {
+    for (let index = 0; index < 1500; index++) writeFileSync(`${tree}/below/${'n'.repeat(40)}-${index}`, '')
+  })
+  expect(removeTree(many, atOnce(10_000))).toBe(false)
+  expect(readdirSync(`${many}/below`)).toHaveLength(1501)
+  expect(removeTree(`${scratch.path}/missing`, atOnce(1))).toBe(true)
 })
 
 test('a mount point inside stops it (needs root)', async ({ skip }) => {

@@ -9,7 +9,7 @@ import { prepared } from '../prepared.ts'
 import type { Contender, Samples, Work } from '../work.ts'
 import { smallFiles } from './contents.ts'
 
-const counts = { small: 5000, full: 20_000 } as const
+const counts = { small: 5000, full: 100_000 } as const
 
 export const smallFilesWork: Work = {
   id: 'small-files',

@@ -54,6 +54,7 @@ export const performOnNtfs: Perform = (job, reader, writer) => {
       return undefined
     case 'remove':
       return removeTree(() => perform(job, reader, writer))
+    case 'makeFiles':
     case 'size':
     case 'changesSize':
     case 'countDirectories':
