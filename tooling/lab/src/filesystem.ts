@@ -29,6 +29,11 @@ export interface LabFilesystem extends AsyncDisposable {
   readonly kind: FilesystemKind
   /** Where it is mounted, absolute. */
   readonly path: string
+  /**
+   * What a power cut would leave of it: another filesystem, from what is on the device at this moment. Nothing is flushed
+   * before. Not of tmpfs, which has no device, nor of NTFS, whose server has written what it has.
+   */
+  readonly afterPowerCut: () => Promise<LabFilesystem>
 }
 
 const standardSizeMiB = 2048
@@ -74,33 +79,50 @@ export function mountNtfs(image: string, target: string, options = everyFeature)
   return mountPrivately('ntfs-3g', image, target, options)
 }
 
-/** Makes the image in a directory, or in a tmpfs mounted there. @returns its file */
-async function makeImage(
-  kind: keyof typeof mkfs,
+function imageIn(directory: string): string {
+  return path.join(directory, 'store', 'image')
+}
+
+/** Makes a place for the image in a directory, which may be a tmpfs mounted there. @returns the file to be */
+async function makePlace(
   directory: string,
-  { sizeMiB = standardSizeMiB, mkfsOptions = [], storage }: FilesystemOptions,
+  { sizeMiB = standardSizeMiB, storage }: FilesystemOptions,
 ): Promise<string> {
-  const place = path.join(directory, 'store')
+  const image = imageIn(directory)
+  const place = path.dirname(image)
   if (storage === 'memory')
     await mountPrivately('tmpfs', source, place, [`size=${sizeMiB + 1}m`, 'mode=0700'])
   else await mkdir(place)
-  const file = path.join(place, 'image')
+  return image
+}
+
+async function makeImage(
+  kind: keyof typeof mkfs,
+  file: string,
+  { sizeMiB = standardSizeMiB, mkfsOptions = [] }: FilesystemOptions,
+): Promise<void> {
   {
     await using image = await open(file, 'wx', 0o600)
     await image.truncate(sizeMiB * 1024 * 1024)
   }
   const [program = '', ...standard] = mkfs[kind]
   await command(program, [...standard, ...mkfsOptions, file])
-  return file
 }
 
 /**
  * Makes a filesystem and mounts it, invisible to other mount namespaces. Disposing it unmounts and deletes it,
  * and fails if something was still mounted inside: that was the case's to unmount.
  */
-export async function filesystem(
+export function filesystem(kind: FilesystemKind, options: FilesystemOptions = {}): Promise<LabFilesystem> {
+  return mountImage(kind, options, async (image) => {
+    if (kind !== 'tmpfs') await makeImage(kind, image, options)
+  })
+}
+
+async function mountImage(
   kind: FilesystemKind,
-  options: FilesystemOptions = {},
+  options: FilesystemOptions,
+  fill: (image: string) => Promise<void>,
 ): Promise<LabFilesystem> {
   enterLab()
   const { sizeMiB = standardSizeMiB, mountOptions = [], ntfsOptions = everyFeature } = options
@@ -110,7 +132,8 @@ export async function filesystem(
     if (kind === 'tmpfs') {
       await mountPrivately(kind, source, target, [`size=${sizeMiB}m`, 'mode=0755', ...mountOptions])
     } else {
-      const image = await makeImage(kind, directory, options)
+      const image = await makePlace(directory, options)
+      await fill(image)
       if (kind === 'ntfs') await mountNtfs(image, target, [...ntfsOptions, ...mountOptions])
       else await mountPrivately(kind, image, target, ['loop', ...mountOptions])
     }
@@ -121,6 +144,13 @@ export async function filesystem(
   return {
     kind,
     path: target,
+    async afterPowerCut() {
+      // XFS mounts no two filesystems that have the same identity.
+      const also = kind === 'xfs' ? ['nouuid'] : []
+      return mountImage(kind, { ...options, mountOptions: [...mountOptions, ...also] }, async (image) => {
+        await command('cp', ['--sparse=always', '--reflink=auto', imageIn(directory), image])
+      })
+    },
     async [Symbol.asyncDispose]() {
       if (!existsSync(directory)) return
       const own = [target, path.join(directory, 'store')]

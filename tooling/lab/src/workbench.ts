@@ -8,11 +8,13 @@ import {
   type LayerId,
   parseLayerId,
 } from '@graphdriver/core'
-import { filesystem, type FilesystemKind, type FilesystemOptions } from './filesystem.ts'
+import { filesystem, type FilesystemKind, type FilesystemOptions, type LabFilesystem } from './filesystem.ts'
 
 export interface Workplace extends AsyncDisposable {
   readonly root: string
   readonly driver: Driver
+  /** What the driver is on. */
+  readonly volume: LabFilesystem
 }
 
 export interface Workbench {
@@ -35,6 +37,7 @@ export function workbench(definition: DriverDefinition): Workbench {
         return {
           root: volume.path,
           driver,
+          volume,
           async [Symbol.asyncDispose]() {
             await driver.cleanup()
             await volume[Symbol.asyncDispose]()

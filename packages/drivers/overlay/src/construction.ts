@@ -14,7 +14,6 @@ import {
   reapScratch,
   type Scratch,
   takeName,
-  unmountTree,
 } from '@graphdriver/sys'
 import type { OverlayHost } from '@graphdriver/sys/overlayfs'
 import { layerExists, layerNotFound, layerPaths, pathsIn, readForm } from './layout.ts'
@@ -117,8 +116,7 @@ export async function discardLayer(
   options?: CallOptions,
 ): Promise<void> {
   using held = hidden
-  unmountTree(held.path)
-  await limits.ending(held.path, () => workers.remove(held.path, options))
+  await limits.ending(held.path, () => workers.remove(held.path, { ...options, unmounts: true }))
 }
 
 /** Deletes what processes left that died while making or deleting layers. @returns whether nothing is left */

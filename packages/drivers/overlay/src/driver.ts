@@ -29,17 +29,12 @@ import {
 } from '@graphdriver/core'
 import { StackVolumes } from '@graphdriver/quota'
 import { isSystemError, type Scratch } from '@graphdriver/sys'
-import {
-  isStackMounted,
-  mountExclusively,
-  type OverlayHost,
-  unmountExclusively,
-} from '@graphdriver/sys/overlayfs'
+import { Departures, isStackMounted, mountExclusively, type OverlayHost } from '@graphdriver/sys/overlayfs'
 import { applyToCopy } from './application.ts'
 import { capabilitiesOf } from './capabilities.ts'
 import { discardLayer, hideLayer, makeLayer, reapLayers, type Tools } from './construction.ts'
 import { describeHost, describeLayer } from './description.ts'
-import { layerExists, type LayerForm, layerPaths, readForm } from './layout.ts'
+import { layerExists, type LayerForm, layerPaths, readForm, volumeOf } from './layout.ts'
 
 export class OverlayDriver implements Driver {
   readonly name = 'overlay'
@@ -50,6 +45,7 @@ export class OverlayDriver implements Driver {
   readonly #workers: TreeWorkers
   protected readonly volumes: StackVolumes
   readonly #references = new MountReferences(isStackMounted)
+  readonly #departures = new Departures()
   readonly #naive: DiffDriver
   readonly #whiteouts: OverlayWhiteouts
   /** A layer was hidden and not wholly deleted; the next `remove` does it. */
@@ -113,10 +109,12 @@ export class OverlayDriver implements Driver {
   }
 
   async put(id: LayerId): Promise<void> {
-    const { merged, work } = layerPaths(this.home, id)
+    const { directory, merged, work } = layerPaths(this.home, id)
     if (!isThere(work)) return
     await this.#references.release(merged, async () => {
-      unmountExclusively({ target: merged, lock: work })
+      await this.#departures.unmount({ target: merged, lock: work })
+      // A filesystem in a file is unmounted next, which nothing may use then.
+      if (volumeOf(directory).exists()) await this.#departures.gone(merged)
       await this.volumes.letGo(id)
     })
   }
@@ -206,6 +204,7 @@ export class OverlayDriver implements Driver {
 
   /** Layers that are mounted stay mounted: they belong to whoever got them, in this process or another. */
   async cleanup(): Promise<void> {
+    await this.#departures.allGone()
     await this.#workers[Symbol.asyncDispose]()
   }
 
@@ -234,6 +233,7 @@ export class OverlayDriver implements Driver {
     const { options, appendsLower } = this.host
     const label = mountLabelOf(`layer ${id}`, mountLabel, this.capabilities)
     const upper = { diff: path.join(id, 'upper'), work: path.join(id, 'work') }
+    await this.#departures.gone(merged)
     try {
       const prepare = (): void => this.#tools.limits.makeRoom(directory, work)
       const point = { home, target: merged, lock: work, appendsLower, prepare }

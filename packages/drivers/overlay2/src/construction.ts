@@ -23,17 +23,9 @@ import {
   reapScratch,
   type Scratch,
   takeName,
-  unmountTree,
 } from '@graphdriver/sys'
-import {
-  layerPaths,
-  type LayerRecord,
-  pathsIn,
-  readLayer,
-  readLink,
-  readVolumes,
-  volumeOf,
-} from './layout.ts'
+import { layerPaths, type LayerRecord, pathsIn, readVolumes, volumeOf } from './layout.ts'
+import { readAndMend, shortNameOf } from './record.ts'
 import { ensureLink, hasLink, randomLink, removeLink, repairLinks } from './links.ts'
 
 /** The only call here that waits for the disk; all others are over before a thread of the pool would be awake. */
@@ -43,6 +35,8 @@ const flush = promisify(fsync)
 export interface Tools {
   readonly workers: TreeWorkers
   readonly limits: LayerQuota
+  /** The home's filesystem keeps names in order: what is in a layer's files need not be waited for; see `record.ts`. */
+  readonly keepsOrder: boolean
 }
 
 export interface Construction {
@@ -68,18 +62,18 @@ export async function makeLayer(construction: Construction, tools: Tools): Promi
 async function makeDirectoryOf(
   { home, id, parent, quota, signal }: Construction,
   record: LayerRecord,
-  { workers, limits }: Tools,
+  { workers, limits, keepsOrder }: Tools,
 ): Promise<void> {
   using scratch = makeScratch(home, 'layer', 0o710)
   try {
     const volumes = parent === undefined ? [] : [...(await readVolumes(home, parent))]
     {
       await using room = quota === undefined ? undefined : await limits.start(id, scratch.path, quota)
-      await fill(scratch.path, record, room)
+      await fill(scratch.path, record, room, !keepsOrder)
       if (parent !== undefined) inheritRoot(layerPaths(home, parent).diff, pathsIn(scratch.path).diff)
     }
     if (volumeOf(scratch.path).exists()) volumes.unshift(id)
-    if (volumes.length > 0) await writeDurably(pathsIn(scratch.path).volumes, volumes.join('\n'))
+    if (volumes.length > 0) await writeWhole(pathsIn(scratch.path).volumes, volumes.join('\n'), true)
     signal?.throwIfAborted()
     if (parent !== undefined) await markCommitted(home, parent)
     // Before the name: made after it, the link of a layer that is removed meanwhile would stay for ever.
@@ -95,7 +89,7 @@ async function makeDirectoryOf(
 
 async function lowerOf(construction: Construction, parent: LayerId): Promise<readonly string[]> {
   const { home, id, maxDepth } = construction
-  const { link, lower } = await readLayer(home, parent)
+  const { link, lower } = await readAndMend(home, parent)
   const depth = lower.length + 2
   if (depth > maxDepth) {
     throw new GraphDriverError(
@@ -110,17 +104,24 @@ async function lowerOf(construction: Construction, parent: LayerId): Promise<rea
   return [`l/${link}`, ...lower]
 }
 
-async function fill(directory: string, { link, lower }: LayerRecord, room: Room | undefined): Promise<void> {
+async function fill(
+  directory: string,
+  { link, lower }: LayerRecord,
+  room: Room | undefined,
+  isFlushed: boolean,
+): Promise<void> {
   const paths = pathsIn(directory)
   makeDirectory(paths.diff, 0o755, room)
   // Whoever writes to a limited layer does so through overlayfs: past it, root has no limits on most filesystems.
   const mounted = lower.length > 0 || room !== undefined
   if (mounted) makeDirectory(paths.work, 0o700, room)
   if (mounted && lower.length === 0) makeDirectory(paths.nothing, 0o755)
+  const [nearest] = lower
+  if (nearest !== undefined) symlinkSync(`../${nearest}`, paths.parent)
   // Side by side: the filesystem writes its journal once for both.
   await Promise.all([
-    writeDurably(paths.link, link),
-    ...(lower.length === 0 ? [] : [writeDurably(paths.lower, lower.join(':'))]),
+    writeWhole(paths.link, link, isFlushed),
+    ...(lower.length === 0 ? [] : [writeWhole(paths.lower, lower.join(':'), isFlushed)]),
   ])
 }
 
@@ -146,12 +147,15 @@ function makeDirectory(directory: string, mode: number, room?: Room): void {
   if (place !== directory) symlinkSync(path.relative(path.dirname(directory), place), directory)
 }
 
-/** An empty file after a power failure would make the layer, or all its children, unreadable (moby issue 46471). */
-async function writeDurably(file: string, content: string): Promise<void> {
+/**
+ * An empty file after a power failure would make the layer, or all its children, unreadable (moby issue 46471), unless its
+ * content is found elsewhere.
+ */
+async function writeWhole(file: string, content: string, isFlushed: boolean): Promise<void> {
   const fd = openSync(file, 'wx', 0o644)
   try {
     writeSync(fd, content)
-    await flush(fd)
+    if (isFlushed) await flush(fd)
   } finally {
     closeSync(fd)
   }
@@ -187,16 +191,19 @@ export function hideLayer(home: string, id: LayerId): readonly Scratch[] {
   return hidden === undefined ? [] : [hidden]
 }
 
-/** Unmounts all that is mounted in a hidden layer, then deletes it with its link. Repeating it after a failure is safe. */
+/**
+ * Unmounts all that is mounted in a hidden layer, and deletes it with its link. Repeating it after a failure is safe.
+ *
+ * @param options the id that it had, where it is known
+ */
 export async function discardLayer(
   home: string,
   hidden: Scratch,
   { workers, limits }: Tools,
-  options: DiscardOptions = {},
+  { id, ...options }: DiscardOptions & { readonly id?: LayerId | undefined } = {},
 ): Promise<void> {
   await removeBehind(hidden, workers, options, async (remove) => {
-    unmountTree(hidden.path)
-    const link = await readLink(pathsIn(hidden.path))
+    const link = shortNameOf(home, id, pathsIn(hidden.path))
     if (link !== undefined) await removeLink(home, link)
     await limits.ending(hidden.path, remove)
   })

@@ -4,7 +4,8 @@ import path from 'node:path'
 import type { LayerId, StatusRow } from '@graphdriver/core'
 import { isSystemError } from '@graphdriver/sys'
 import type { OverlayHost } from '@graphdriver/sys/overlayfs'
-import { layerPaths, readLayer } from './layout.ts'
+import { layerPaths } from './layout.ts'
+import { readLayer } from './record.ts'
 
 /** The rows of `docker info`; programs look for them by these names. */
 export function describeHost(host: OverlayHost): readonly StatusRow[] {

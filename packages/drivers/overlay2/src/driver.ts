@@ -27,13 +27,14 @@ import {
 } from '@graphdriver/core'
 import { StackVolumes } from '@graphdriver/quota'
 import { isSystemError, type Scratch } from '@graphdriver/sys'
-import { isStackMounted, type OverlayHost } from '@graphdriver/sys/overlayfs'
+import { Departures, isStackMounted, type OverlayHost } from '@graphdriver/sys/overlayfs'
 import { capabilitiesOf } from './capabilities.ts'
 import { discardLayer, hideLayer, inheritRoot, makeLayer, reapLayers, type Tools } from './construction.ts'
 import { describeHost, describeLayer } from './description.ts'
-import { layerPaths, type LayerRecord, readLayer, readVolumes } from './layout.ts'
+import { layerPaths, type LayerRecord, readVolumes } from './layout.ts'
 import { layerIds } from './links.ts'
 import { isCommitted, isStack, mountLayer, unmountLayer } from './mounting.ts'
+import { readAndMend, readLayer } from './record.ts'
 
 export class Overlay2Driver implements Driver {
   readonly name = 'overlay2'
@@ -43,6 +44,7 @@ export class Overlay2Driver implements Driver {
   readonly #tools: Tools
   readonly #workers: TreeWorkers
   readonly #references = new MountReferences(isStackMounted)
+  readonly #departures = new Departures()
   readonly #naive: DiffDriver
   readonly #whiteouts: OverlayWhiteouts
   protected readonly volumes: StackVolumes
@@ -96,7 +98,7 @@ export class Overlay2Driver implements Driver {
         this.#leftovers = true
       }
       for (const scratch of hidden)
-        await discardLayer(this.home, scratch, this.#tools, { ...options, onLeft })
+        await discardLayer(this.home, scratch, this.#tools, { ...options, id, onLeft })
     } catch (error) {
       this.#leftovers = true
       throw error
@@ -105,7 +107,7 @@ export class Overlay2Driver implements Driver {
 
   async get(id: LayerId, options: GetOptions = {}): Promise<Mount> {
     options.signal?.throwIfAborted()
-    const record = await readLayer(this.home, id)
+    const record = await readAndMend(this.home, id)
     const paths = layerPaths(this.home, id)
     if (!isStack(paths, record)) return layerMount(id, paths.diff, isCommitted(paths))
     await this.#references.acquire(paths.merged, () => this.#mount(id, record, options))
@@ -121,7 +123,7 @@ export class Overlay2Driver implements Driver {
       throw error
     }
     await this.#references.release(paths.merged, async () => {
-      unmountLayer(paths)
+      await unmountLayer(paths, this.#departures)
       await this.volumes.letGo(id)
     })
   }
@@ -203,6 +205,8 @@ export class Overlay2Driver implements Driver {
     options: CallOptions,
     below?: Promise<unknown>,
   ): Promise<number> {
+    // Awaited late, and heard of at once.
+    below?.catch(() => undefined)
     await using _ = await this.volumes.open(id)
     if (!(await this.#isUpper(id, parent, options))) {
       await below
@@ -238,6 +242,7 @@ export class Overlay2Driver implements Driver {
 
   /** Layers that are mounted stay mounted: they belong to whoever got them, in this process or another. */
   async cleanup(): Promise<void> {
+    await this.#departures.allGone()
     await this.#workers[Symbol.asyncDispose]()
   }
 
@@ -265,6 +270,7 @@ export class Overlay2Driver implements Driver {
   /** @returns whether this call mounted it */
   async #mount(id: LayerId, record: LayerRecord, { mountLabel }: GetOptions): Promise<boolean> {
     const label = mountLabelOf(`layer ${id}`, mountLabel, this.capabilities)
+    await this.#departures.gone(layerPaths(this.home, id).merged)
     try {
       const { limits } = this.#tools
       const mount = (): Promise<boolean> => mountLayer(this.home, id, record, this.host, limits, label)

@@ -12,6 +12,7 @@
  *     diff/                   the layer's own changes: the upper directory, or a lower one for its children
  *     link                    the layer's short name
  *     lower                   the layers below, nearest first: l/<LINK>:l/<LINK>…; absent in a base layer
+ *     parent -> ../l/<LINK>   ours: the layer below, as a name, which outlives a power cut that empties `lower`
  *     work/                   overlayfs' scratch space, on the same filesystem as diff/; absent in a base layer
  *     merged/                 where the stack is mounted; there only while it is
  *     nothing/                ours, empty: what is below a base layer with limits, which is mounted all the same
@@ -34,12 +35,16 @@ import { asLayerId, GraphDriverError, type LayerId } from '@graphdriver/core'
 import { Volume } from '@graphdriver/quota'
 import { isSystemError } from '@graphdriver/sys'
 
+/** A short name: 26 characters of base32. */
+export const linkForm: RegExp = /^[A-Z2-7]{26}$/
+
 /** Where everything of one layer is. */
 export interface LayerPaths {
   readonly directory: string
   readonly diff: string
   readonly link: string
   readonly lower: string
+  readonly parent: string
   readonly work: string
   readonly merged: string
   readonly committed: string
@@ -66,6 +71,7 @@ export function pathsIn(directory: string): LayerPaths {
     diff: at('diff'),
     link: at('link'),
     lower: at('lower'),
+    parent: at('parent'),
     work: at('work'),
     merged: at('merged'),
     committed: at('committed'),
@@ -90,21 +96,8 @@ export function countedOf(directory: string): string {
 
 /** The layers of a stack that have a volume; those of no layer are none. */
 export async function readVolumes(home: string, id: LayerId): Promise<readonly LayerId[]> {
-  const text = await readIfThere(layerPaths(home, id).volumes)
+  const text = readIfThere(layerPaths(home, id).volumes)
   return text === undefined ? [] : text.split('\n').flatMap((line) => asLayerId(line) ?? [])
-}
-
-/** @throws GD_LAYER_NOT_FOUND */
-export async function readLayer(home: string, id: LayerId): Promise<LayerRecord> {
-  const paths = layerPaths(home, id)
-  const [link, lower] = await Promise.all([readLink(paths), readIfThere(paths.lower)])
-  if (link === undefined) throw layerNotFound(id)
-  return { link, lower: lower === undefined || lower === '' ? [] : lower.split(':') }
-}
-
-/** The layer's short name; `undefined` when there is no layer. */
-export function readLink(paths: LayerPaths): Promise<string | undefined> {
-  return readIfThere(paths.link)
 }
 
 export function layerNotFound(id: LayerId): GraphDriverError<'GD_LAYER_NOT_FOUND'> {
@@ -112,7 +105,7 @@ export function layerNotFound(id: LayerId): GraphDriverError<'GD_LAYER_NOT_FOUND
 }
 
 /** At once: a file of some bytes is read sooner than a thread of the pool is woken. */
-async function readIfThere(file: string): Promise<string | undefined> {
+export function readIfThere(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8').trim()
   } catch (error) {

@@ -5,11 +5,11 @@ import { opendir } from 'node:fs/promises'
 import path from 'node:path'
 import { asLayerId, type LayerId } from '@graphdriver/core'
 import { isSystemError } from '@graphdriver/sys'
-import { layerPaths, linksDirectory, readLink } from './layout.ts'
+import { layerPaths, linkForm, linksDirectory } from './layout.ts'
+import { shortNameOf } from './record.ts'
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 const linkLength = 26
-const linkForm = /^[A-Z2-7]{26}$/
 
 /** 26 random characters of base32, 130 bits: nobody checks whether it is taken. */
 export function randomLink(): string {
@@ -43,7 +43,7 @@ export function hasLink(home: string, link: string): Promise<boolean> {
 export async function repairLinks(home: string): Promise<number> {
   let repaired = 0
   for await (const id of layerIds(home)) {
-    const link = await readLink(layerPaths(home, id))
+    const link = shortNameOf(home, id, layerPaths(home, id))
     if (link === undefined || !linkForm.test(link) || (await hasLink(home, link))) continue
     await ensureLink(home, id, link)
     repaired++

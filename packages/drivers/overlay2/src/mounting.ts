@@ -4,11 +4,11 @@ import { GraphDriverError, type LayerId } from '@graphdriver/core'
 import type { LayerQuota } from '@graphdriver/quota'
 import { getpagesize, isSystemError } from '@graphdriver/sys'
 import {
+  type Departures,
   maximumDepth,
   mountExclusively,
   type OverlayHost,
   type Stack,
-  unmountExclusively,
 } from '@graphdriver/sys/overlayfs'
 import { type LayerPaths, layerPaths, type LayerRecord } from './layout.ts'
 import { repairLinks } from './links.ts'
@@ -62,8 +62,13 @@ export function isCommitted(paths: LayerPaths): boolean {
 }
 
 /** Not mounted is success. */
-export function unmountLayer({ merged, work }: LayerPaths): void {
-  unmountExclusively({ target: merged, lock: work })
+export async function unmountLayer(
+  { merged, work, volumes }: LayerPaths,
+  departures: Departures,
+): Promise<void> {
+  await departures.unmount({ target: merged, lock: work })
+  // Filesystems in files are unmounted next, which nothing may use then.
+  if (existsSync(volumes)) await departures.gone(merged)
 }
 
 /** Whether a layer is mounted to be seen: a base layer is only where it has limits. */

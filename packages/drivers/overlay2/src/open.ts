@@ -3,7 +3,7 @@ import path from 'node:path'
 import { TreeWorkers } from '@graphdriver/archive'
 import { type Driver, type DriverHost, GraphDriverError } from '@graphdriver/core'
 import { LayerQuota, reapVolumes } from '@graphdriver/quota'
-import { ensureDirectory } from '@graphdriver/sys'
+import { ensureDirectory, keepsOrder } from '@graphdriver/sys'
 import { reapLayers } from './construction.ts'
 import { Overlay2Driver } from './driver.ts'
 import { examineHost } from './host.ts'
@@ -35,7 +35,7 @@ export async function openOverlay2(place: DriverHost<Overlay2Options>): Promise<
       countedOf,
       readOnly,
     })
-    const tools = { workers, limits }
+    const tools = { workers, limits, keepsOrder: keepsOrder(home) }
     if (readOnly) return new Overlay2Reader(home, host, tools)
     await reapLayers(home, tools)
     await reapVolumes(home, (target) => volumeOf(path.dirname(target)))

@@ -2,8 +2,9 @@ import { type CallOptions, type LayerId, layerMount, type Mount } from '@graphdr
 import { DetachedMounts } from '@graphdriver/sys'
 import { isStackMounted, mountStack } from '@graphdriver/sys/overlayfs'
 import { Overlay2Driver } from './driver.ts'
-import { layerPaths, readLayer } from './layout.ts'
+import { layerPaths } from './layout.ts'
 import { isCommitted, isStack, readOnlyStack } from './mounting.ts'
+import { readLayer } from './record.ts'
 
 /** Of who may write nothing at the home: a layer is shown where it is mounted, or where nobody else sees it. */
 export class Overlay2Reader extends Overlay2Driver {

@@ -53,7 +53,7 @@ describe.skipIf(skipped !== undefined)(`overlay2 when calls fail (${skipped ?? '
       }
     }
     // However few inodes are free, the call fails whole or succeeds whole.
-    for (let free = 0; free < 10; free++) {
+    for (let free = 0; free < 12; free++) {
       const before = readdirSync(path.join(home, 'l')).length
       const outcome = await place.driver
         .create(id('child'), { parent: id('base') })
@@ -91,12 +91,18 @@ describe.skipIf(skipped !== undefined)(`overlay2 when calls fail (${skipped ?? '
   test('a large layer is out of sight when its removal returns, and gone when the driver is', async () => {
     await using place = await openOn('tmpfs')
     const { driver } = place
-    await makeLayer(driver, 'large', undefined, (root) => {
-      for (let index = 0; index < 20_000; index++) writeFileSync(`${root}/${index}`, '')
-    })
-    await driver.remove(id('large'))
-    expect(await driver.exists(id('large'))).toBe(false)
-    const [hidden, ...others] = readdirSync(homeOf(place.root)).toSorted()
+    const afterwards = async (): Promise<readonly string[]> => {
+      await makeLayer(driver, 'large', undefined, (root) => {
+        for (let index = 0; index < 20_000; index++) writeFileSync(`${root}/${index}`, '')
+      })
+      await driver.remove(id('large'))
+      expect(await driver.exists(id('large'))).toBe(false)
+      return readdirSync(homeOf(place.root)).toSorted()
+    }
+    let found = await afterwards()
+    // On a busy machine all may be gone before this thread has its turn; not each time.
+    for (let attempt = 1; attempt < 10 && found.length === 1; attempt++) found = await afterwards()
+    const [hidden, ...others] = found
     expect([hidden?.startsWith('.graphdriver-layer-'), others]).toEqual([true, ['l']])
     // Whoever opens the place meanwhile leaves it to us, and its id can be used again at once.
     await using _ = await openAt(place.root)

@@ -60,7 +60,7 @@ describe.skipIf(skipped !== undefined)(`overlay2 on disk (${skipped ?? 'as root'
     expect(readFileSync(path.join(home, 'd/lower'), 'utf8')).toBe(
       `l/${link('c')}:l/${link('b')}:l/${link('a')}`,
     )
-    expect(readdirSync(path.join(home, 'd')).toSorted()).toEqual(['diff', 'link', 'lower', 'work'])
+    expect(readdirSync(path.join(home, 'd')).toSorted()).toEqual(['diff', 'link', 'lower', 'parent', 'work'])
     expect(existsSync(path.join(home, 'a/committed'))).toBe(true)
     expect(existsSync(path.join(home, 'd/committed'))).toBe(false)
   })

@@ -15,6 +15,7 @@ import { attachedBelow } from '../host/loop-devices.ts'
 import { childProcesses, openFilesBelow } from '../leaks.ts'
 import { idsOf, namesBelow } from '../listing.ts'
 import { append, directory, file, type Recipe, remove } from '../recipe/step.ts'
+import { soon } from '../soon.ts'
 import { inChunks, rawTar } from '../tar/raw-tar.ts'
 import { collect } from '../tar/read-tar.ts'
 
@@ -106,9 +107,9 @@ function stateOfProcess(): unknown {
   }
 }
 
-function assertNothingHeld({ directory, root }: CaseContext, when: string): void {
+async function assertNothingHeld({ directory, root }: CaseContext, when: string): Promise<void> {
   assert.deepEqual(mountsBelow(root), [], when)
-  assert.deepEqual(openFilesBelow(directory), [], when)
+  await soon(() => assert.deepEqual(openFilesBelow(directory), [], when))
 }
 
 export const leaks: readonly ConformanceCase[] = casesOf(
@@ -122,11 +123,11 @@ export const leaks: readonly ConformanceCase[] = casesOf(
       await round()
       const before = countIn('/proc/self/fd')
       for (let rounds = 0; rounds < 50; rounds++) await round()
-      assert(
-        countIn('/proc/self/fd') <= before,
-        `${countIn('/proc/self/fd')} files are open, and were ${before}`,
-      )
-      assert.deepEqual(openFilesBelow(context.root), [])
+      await soon(() => {
+        const now = countIn('/proc/self/fd')
+        assert(now <= before, `${now} files are open, and were ${before}`)
+        assert.deepEqual(openFilesBelow(context.root), [])
+      })
     },
   },
   {
@@ -134,7 +135,7 @@ export const leaks: readonly ConformanceCase[] = casesOf(
     title: 'no call leaves a file of the driver’s open when it has returned',
     async run(context) {
       for await (const call of everyCall(context, context.driver))
-        assert.deepEqual(openFilesBelow(context.directory), [], call)
+        await soon(() => assert.deepEqual(openFilesBelow(context.directory), [], call))
     },
   },
   {
@@ -192,7 +193,7 @@ export const leaks: readonly ConformanceCase[] = casesOf(
       for (const tar of tars) {
         await driver.create(target, { parent: base })
         await assert.rejects(driver.applyDiff(target, base, inChunks(tar)))
-        assertNothingHeld(context, 'after the refusal')
+        await assertNothingHeld(context, 'after the refusal')
         await driver.remove(target)
         assert.deepEqual(namesBelow(driver.home), before)
       }
@@ -273,7 +274,7 @@ export const leaks: readonly ConformanceCase[] = casesOf(
       // It may have been mounted before the signal came.
       const [end] = await Promise.allSettled([getting])
       if (end.status === 'fulfilled') await end.value[Symbol.asyncDispose]()
-      assertNothingHeld(context, 'after the refusals')
+      await assertNothingHeld(context, 'after the refusals')
       assert.deepEqual(newNames(driver, before), [])
     },
   },
@@ -310,10 +311,10 @@ export const leaks: readonly ConformanceCase[] = casesOf(
       const [base, top] = await stacked(context)
       driver.diff(top, base)
       driver.diff(top, base)[Symbol.asyncIterator]()
-      assertNothingHeld(context, 'never read')
+      await assertNothingHeld(context, 'never read')
       const left = driver.diff(top, base)[Symbol.asyncIterator]()
       await left.return?.()
-      assertNothingHeld(context, 'left before the first chunk')
+      await assertNothingHeld(context, 'left before the first chunk')
       for (const [id, parent] of [
         [top, base],
         [top, undefined],
@@ -322,7 +323,7 @@ export const leaks: readonly ConformanceCase[] = casesOf(
         const diff = driver.diff(id, parent)[Symbol.asyncIterator]()
         assert.equal((await diff.next()).done, false)
         await diff.return?.()
-        assertNothingHeld(context, 'left after the first chunk')
+        await assertNothingHeld(context, 'left after the first chunk')
       }
       await driver.remove(top)
       assert.deepEqual(await idsOf(driver), [base])
