@@ -150,6 +150,14 @@ describe('compression', () => {
       expect(at).toBe(content.length)
     })
 
+    it('tells a reader who takes his time of the damage when he comes back', async () => {
+      const reading = (async () => {
+        for await (const _chunk of decompress(inChunks(packed.subarray(0, -20), 100_000)))
+          await new Promise((resolve) => setTimeout(resolve, 20))
+      })()
+      await expect(reading).rejects.toMatchObject({ code: 'GD_COMPRESSION_INVALID' })
+    })
+
     it('gives up a source that is silent when it is aborted', async () => {
       const controller = new AbortController()
       const source = (async function* () {

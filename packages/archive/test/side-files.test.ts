@@ -13,7 +13,7 @@ import { createRing, RingWriter, type SharedRing } from '../src/worker/ring.ts'
 import { WorkerThread } from '../src/worker/worker-thread.ts'
 import type { LateRequest } from './fixture/late-thread.ts'
 import { describeTree } from './support/describe-tree.ts'
-import { isRoot, openDescriptors, scratch, type Scratch } from './support/scratch.ts'
+import { inMemory, isRoot, openDescriptors } from './support/scratch.ts'
 
 const other = new WorkerThread(new URL('fixture/late-thread.ts', import.meta.url))
 afterAll(() => other.terminate())
@@ -25,19 +25,6 @@ beforeAll(async () => {
 
 function order(input: LateRequest): unknown {
   return { kind: 'makeFiles', input }
-}
-
-/** A directory of which a disk's habits are no part. */
-async function inMemory(): Promise<Scratch> {
-  const dir = await scratch()
-  mount({ source: 'side-files', target: dir.path, type: 'tmpfs' })
-  return {
-    ...dir,
-    async [Symbol.asyncDispose]() {
-      umount(dir.path)
-      await dir[Symbol.asyncDispose]()
-    },
-  }
 }
 
 interface Outcome {

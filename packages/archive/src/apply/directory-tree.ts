@@ -110,6 +110,7 @@ export class DirectoryTree implements Disposable {
     if (lower !== undefined) {
       made.times = timesOf(lower.stat)
       applyLower(made.fd, lower)
+      made.group = lower.stat.gid
       return made
     }
     if (process.geteuid?.() === 0) fchown(made.fd, 0, 0)

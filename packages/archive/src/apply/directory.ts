@@ -24,6 +24,8 @@ export class Directory {
   touched = false
   /** Nothing of the layers below is to show in it. */
   opaque = false
+  /** Of its group id, what is known for certain. */
+  group: number | undefined
   /** What its times shall be when the tar is through. */
   times: Times | undefined
   /** -1 while it is not open. */

@@ -13,6 +13,7 @@ import { applyToOpen, settleFile } from './metadata.ts'
 import type { ApplyRequest, ApplyResult, WhiteoutMode } from './options.ts'
 import type { SideFiles } from './side-files.ts'
 import { aufsLinkOf, meaningOf } from './whiteout.ts'
+import { NewOwner } from '../tree/new-owner.ts'
 
 /** POSIX asks for contiguous files to be treated as ordinary ones where there are none. */
 const contiguous = 0x37
@@ -23,6 +24,7 @@ export class Extractor implements TarHandler, Disposable {
   readonly #names: ApplyRequest['names']
   readonly #check: () => void
   readonly #tree: LayerTree
+  readonly #owner = new NewOwner()
   readonly #mapped: boolean = inUserNamespace()
   /** Where the content of AUFS pseudo-links waits for the links to it. */
   readonly #linkSources: string = `.graphdriver-links-${randomBytes(8).toString('hex')}`
@@ -65,7 +67,8 @@ export class Extractor implements TarHandler, Disposable {
     if (file === undefined) return
     this.#naming(file.header, () => {
       file.finish()
-      applyToOpen(file.fd, file.header, this.#tree.wantedXattr)
+      const isOwned = this.#owner.has(file.fd, file.header, file.parent.group)
+      applyToOpen(file.fd, file.header, this.#tree.wantedXattr, isOwned)
       settleFile(file.fd, file.header)
     })
     this.#closeFile()
@@ -172,7 +175,7 @@ export class Extractor implements TarHandler, Disposable {
   }
 
   #openFile(header: TarHeader, parent: Directory, name: string): void {
-    this.#file = new FileWriter(this.#tree.makeFile(header, parent, name), header)
+    this.#file = new FileWriter(this.#tree.makeFile(header, parent, name), header, parent)
   }
 
   #hardLink(header: TarHeader, path: EntryPath): void {

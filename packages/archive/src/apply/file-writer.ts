@@ -1,18 +1,21 @@
 import { ftruncateSync, writeSync } from 'node:fs'
 import type { SparseExtent, TarHeader } from '../tar/header.ts'
+import type { Directory } from './directory.ts'
 
 /** Writes a file's payload as it comes, each piece where it belongs. */
 export class FileWriter {
   readonly fd: number
   readonly header: TarHeader
+  readonly parent: Directory
   readonly #extents: readonly SparseExtent[]
   #extent = 0
   /** Bytes of the current extent that are written. */
   #within = 0
 
-  constructor(fd: number, header: TarHeader) {
+  constructor(fd: number, header: TarHeader, parent: Directory) {
     this.fd = fd
     this.header = header
+    this.parent = parent
     this.#extents = header.sparse ?? []
   }
 

@@ -209,6 +209,7 @@ export class LayerTree implements Disposable {
   #describe(directory: Directory, header: TarHeader): void {
     directory.listed = true
     directory.times = timesOf(header)
+    directory.group = header.gid
     const fd = this.#tree.fd(directory)
     dropXattrs(fd, header)
     applyToOpen(fd, header, this.wantedXattr)

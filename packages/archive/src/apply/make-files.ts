@@ -6,6 +6,7 @@ import { nameEntry } from './entry-error.ts'
 import { writeAll } from './file-writer.ts'
 import { applyToOpen, settleFile } from './metadata.ts'
 import { lastLinkBytes } from './removal.ts'
+import { NewOwner } from '../tree/new-owner.ts'
 import { headBytes, mostRecord, readRecord, recordLength, type SideFile } from './side-record.ts'
 
 export interface MakeFilesRequest {
@@ -27,6 +28,7 @@ const newFile = O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW
 export function makeFiles({ ring, root }: MakeFilesRequest, check: () => void): MakeFilesResult {
   const reader = new RingReader(ring)
   const records = new Records()
+  const owner = new NewOwner()
   let replacedBytes = 0
   reader.join()
   try {
@@ -36,7 +38,7 @@ export function makeFiles({ ring, root }: MakeFilesRequest, check: () => void): 
         reader.check()
         const file = readRecord(record)
         try {
-          replacedBytes += makeFile(file)
+          replacedBytes += makeFile(file, owner)
         } catch (error) {
           throw nameEntry(error, file.header, root)
         }
@@ -77,7 +79,7 @@ class Records {
 }
 
 /** @returns bytes of what was there before and is gone */
-function makeFile({ directory, name, header, content }: SideFile): number {
+function makeFile({ directory, directoryGroup, name, header, content }: SideFile, owner: NewOwner): number {
   let replaced = 0
   let fd: number
   try {
@@ -90,7 +92,7 @@ function makeFile({ directory, name, header, content }: SideFile): number {
   }
   try {
     writeAll(fd, content, undefined)
-    applyToOpen(fd, header, () => true)
+    applyToOpen(fd, header, () => true, owner.has(fd, header, directoryGroup))
     settleFile(fd, header)
   } finally {
     closeSync(fd)

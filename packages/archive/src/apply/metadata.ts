@@ -61,17 +61,25 @@ function namesOf(fd: number): readonly string[] {
   }
 }
 
-/** To an open file or directory; its times are `settleFile`'s or the directory tree's affair. */
-export function applyToOpen(fd: number, header: FileHeader, wanted: XattrFilter): void {
+/**
+ * To an open file or directory; its times are `settleFile`'s or the directory tree's affair.
+ *
+ * @param isOwned it has its owner already
+ */
+export function applyToOpen(fd: number, header: FileHeader, wanted: XattrFilter, isOwned = false): void {
+  if (!isOwned) own(fd, header)
+  for (const [name, value] of header.xattrs) {
+    if (wanted(name)) setXattr(header, name, () => fsetxattr(fd, name, value))
+  }
+  fchmod(fd, header.mode & modeBits)
+}
+
+function own(fd: number, header: FileHeader): void {
   try {
     fchown(fd, header.uid, header.gid)
   } catch (error) {
     throw ownerError(error, header)
   }
-  for (const [name, value] of header.xattrs) {
-    if (wanted(name)) setXattr(header, name, () => fsetxattr(fd, name, value))
-  }
-  fchmod(fd, header.mode & modeBits)
 }
 
 export function settleFile(fd: number, header: FileHeader): void {

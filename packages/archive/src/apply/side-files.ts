@@ -52,7 +52,7 @@ export class SideFiles implements Disposable {
     if (!this.#ring.joined || this.#ring.waiting > mostAhead) return false
     this.#forgetFinished()
     if (parent.child(name) !== undefined || this.#isUnfinished(parent, name)) return false
-    const place = { directory: fd(), name: path.length - name.length }
+    const place = { fd: fd(), group: parent.group, name: path.length - name.length }
     this.#length = writeHead(this.#record, header, path, place)
     this.#note(parent, name, this.#handedBytes + this.#length + header.size)
     return true

@@ -1,5 +1,5 @@
 /**
- * How one thread tells another of a small file that it is to make: 64 bytes, the entry's path with a NUL, its content.
+ * How one thread tells another of a small file that it is to make: 72 bytes, the entry's path with a NUL, its content.
  *
  * ```
  *  0  u32 bytes of all          20  u32 bytes of the content    40  i64 atime, nanoseconds
@@ -7,6 +7,7 @@
  *  8  u32 mode                  32  f64 group                   56  f64 where in the archive the entry begins
  * 12  u32 bytes of the path, without the NUL
  * 16  u32 where in the path the name begins
+ * 64  f64 group of the directory, -1 where that is not known
  * ```
  *
  * Both ends are threads of one process: descriptors are the same in both.
@@ -26,9 +27,10 @@ const at = {
   atime: 40,
   mtime: 48,
   offset: 56,
+  group: 64,
 } as const
 
-export const headBytes = 64
+export const headBytes = 72
 /** Of the content of a file that is worth being handed over. */
 export const mostContent: number = 32 * 1024
 const mostPath = 4096
@@ -37,6 +39,8 @@ export const mostRecord: number = headBytes + mostPath + 1 + mostContent
 /** What is to be made. Views are valid only during the call. */
 export interface SideFile {
   readonly directory: number
+  /** Its group id, where that is known. */
+  readonly directoryGroup: number | undefined
   /** In the directory; with a NUL, as system calls take it. */
   readonly name: Buffer
   /** What an entry's header says. */
@@ -71,12 +75,12 @@ export function writeHead(
   record: Buffer,
   header: TarHeader,
   path: string,
-  { directory, name }: { readonly directory: number; readonly name: number },
+  { fd, group, name }: { readonly fd: number; readonly group: number | undefined; readonly name: number },
 ): number {
   const { atimeNs, mtimeNs } = timesOf(header)
   const end = headBytes + path.length + 1
   record.writeUInt32LE(end + header.size, at.length)
-  record.writeUInt32LE(directory, at.directory)
+  record.writeUInt32LE(fd, at.directory)
   record.writeUInt32LE(header.mode >>> 0, at.mode)
   record.writeUInt32LE(path.length, at.path)
   record.writeUInt32LE(name, at.name)
@@ -86,6 +90,7 @@ export function writeHead(
   record.writeBigInt64LE(atimeNs ?? mtimeNs, at.atime)
   record.writeBigInt64LE(mtimeNs, at.mtime)
   record.writeDoubleLE(header.offset, at.offset)
+  record.writeDoubleLE(group ?? -1, at.group)
   record.write(path, headBytes, 'latin1')
   record[end - 1] = 0
   return end
@@ -99,8 +104,10 @@ export function recordLength(bytes: Buffer, from: number): number {
 export function readRecord(record: Buffer): SideFile {
   const pathEnd = headBytes + record.readUInt32LE(at.path)
   const path = record.subarray(headBytes, pathEnd)
+  const group = record.readDoubleLE(at.group)
   return {
     directory: record.readUInt32LE(at.directory),
+    directoryGroup: group === -1 ? undefined : group,
     name: record.subarray(headBytes + record.readUInt32LE(at.name), pathEnd + 1),
     header: {
       name: path,

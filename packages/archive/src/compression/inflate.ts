@@ -31,10 +31,11 @@ export async function* inflate(
       if (piece.done === true) return
       // A source whose memory is used again is asked for more only now, when all of the last chunk has been taken.
       next = pieces.next()
+      // It may fail before the reader comes back for it.
+      next.catch(() => undefined)
       yield transient ? piece.value : Buffer.from(piece.value)
     }
   } finally {
-    next.catch(() => undefined)
     const left = pieces.return()
     // A source that is silent cannot be left before it speaks.
     if (source.isAsked) left.catch(() => undefined)

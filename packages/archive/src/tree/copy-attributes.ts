@@ -21,14 +21,19 @@ export const permissions = 0o7777
 const nanoseconds = 1_000_000_000n
 const dot = Buffer.from('.')
 
-/** Gives an open file or directory what `source` has, a path or an open file, of which `stat` tells. */
+/**
+ * Gives an open file or directory what `source` has, a path or an open file, of which `stat` tells.
+ *
+ * @param isOwned it has its owner already
+ */
 export function copyAttributes(
   fd: number,
   source: Buffer | number,
   stat: Stat,
   overlay: OverlayXattrs,
+  isOwned = false,
 ): void {
-  fchown(fd, stat.uid, stat.gid)
+  if (!isOwned) fchown(fd, stat.uid, stat.gid)
   copyXattrs(source, (name, value) => fsetxattr(fd, name, value), overlay)
   fchmod(fd, stat.mode & permissions)
   futimens(fd, atimeOf(stat), mtimeOf(stat))

@@ -28,6 +28,7 @@ import { ContentCopier } from './copy-content.ts'
 import { atimeOf, copyAttributes, mtimeOf, permissions } from './copy-attributes.ts'
 import { copyXattrs, type OverlayXattrs } from './copy-xattrs.ts'
 import { Descent } from './descent.ts'
+import { NewOwner } from './new-owner.ts'
 import { isOverlayWhiteout } from './overlay-whiteout.ts'
 import { Descriptor } from './descriptor.ts'
 import type { ExtraAttributes } from './extra-attributes.ts'
@@ -81,6 +82,9 @@ class TreeCopier {
   readonly #target: Descent
   readonly #extra: ExtraAttributes | undefined
   readonly #devices = !inUserNamespace()
+  readonly #owner = new NewOwner()
+  /** Of the directories while they are filled; undefined where one was there before. */
+  #group: number | undefined
   /** Where in the copy an inode of the source with several names is already. */
   readonly #copied = new Map<string, Buffer>()
 
@@ -96,6 +100,8 @@ class TreeCopier {
     this.#content = new ContentCopier(check)
     this.#root = root
     this.#target = target
+    // Directories get theirs when all that is in them is made, and begin with that of the one that they are in.
+    this.#group = statx(root, '', AT_EMPTY_PATH).gid
   }
 
   get reflinked(): boolean {
@@ -108,7 +114,7 @@ class TreeCopier {
     if (this.#extra?.create(xattrPath(directory, name), xattrPath(this.#target.fd, name), stat) === true)
       return false
     if (isDirectory(stat)) {
-      makeDirectory(this.#target.fd, name)
+      if (!makeDirectory(this.#target.fd, name)) this.#group = undefined
       this.#target.enter(name)
       return true
     }
@@ -166,7 +172,8 @@ class TreeCopier {
     using from = new Descriptor(openat(directory, name, O.RDONLY | O.NOFOLLOW | O.NONBLOCK))
     using to = new Descriptor(openat(this.#target.fd, name, O.WRONLY | O.CREAT | O.EXCL, 0o600))
     this.#content.copy(from.fd, to.fd, stat)
-    this.settle(to.fd, from.fd, stat)
+    const isOwned = this.#owner.has(to.fd, stat, this.#group)
+    copyAttributes(to.fd, from.fd, stat, this.#options.overlayXattrs, isOwned)
     this.#extra?.copy(xattrPath(directory, name), xattrPath(this.#target.fd, name), stat)
   }
 
@@ -190,10 +197,13 @@ function linked(link: () => void): boolean {
   }
 }
 
-function makeDirectory(parent: number, name: Buffer): void {
+/** @returns false when it was there */
+function makeDirectory(parent: number, name: Buffer): boolean {
   try {
     mkdirat(parent, name, 0o700)
+    return true
   } catch (error) {
     if (!isSystemError(error, 'EEXIST')) throw error
+    return false
   }
 }

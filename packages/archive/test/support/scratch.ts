@@ -2,6 +2,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { lstatSync, mkdirSync, readdirSync, readlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { mount, umount } from '@graphdriver/sys'
 
 export interface Scratch extends AsyncDisposable {
   readonly path: string
@@ -20,6 +21,19 @@ export async function scratch(): Promise<Scratch> {
       return made
     },
     [Symbol.asyncDispose]: () => rm(root, { recursive: true, force: true }),
+  }
+}
+
+/** A directory of which a disk's habits are no part; needs root. */
+export async function inMemory(): Promise<Scratch> {
+  const dir = await scratch()
+  mount({ source: 'archive', target: dir.path, type: 'tmpfs' })
+  return {
+    ...dir,
+    async [Symbol.asyncDispose]() {
+      umount(dir.path)
+      await dir[Symbol.asyncDispose]()
+    },
   }
 }
 

@@ -118,11 +118,12 @@ async function fill(
   if (mounted && lower.length === 0) makeDirectory(paths.nothing, 0o755)
   const [nearest] = lower
   if (nearest !== undefined) symlinkSync(`../${nearest}`, paths.parent)
-  // Side by side: the filesystem writes its journal once for both.
-  await Promise.all([
+  // Side by side: the filesystem writes its journal once for both. When one fails the other is not open any more.
+  const written = await Promise.allSettled([
     writeWhole(paths.link, link, isFlushed),
     ...(lower.length === 0 ? [] : [writeWhole(paths.lower, lower.join(':'), isFlushed)]),
   ])
+  for (const file of written) if (file.status === 'rejected') throw file.reason
 }
 
 /**
