@@ -200,14 +200,15 @@ export interface DiffDriver {
   applyDiff(id: LayerId, parent: LayerId | undefined, tar: TarStream, options?: CallOptions): Promise<number>
 
   /**
-   * The same, begun while the layers below are still being applied to: `below` resolves when they are complete. Only
+   * The same beside other layers of its stack, and begun while those below are still being applied to: `below` resolves
+   * when they are complete. Only
    * drivers have it whose layers are made of nothing but their own tar; elsewhere a layer starts as a copy of its parent.
    *
    * @throws what `below` rejects with, and as `applyDiff`
    */
   applyBeside?(
     id: LayerId,
-    parent: LayerId,
+    parent: LayerId | undefined,
     tar: TarStream,
     below: Promise<unknown>,
     options?: CallOptions,

@@ -26,8 +26,8 @@ import { takeIn } from './tar-intake.ts'
 import { TarSource } from './tar-source.ts'
 import { Transaction } from './transaction.ts'
 
-/** Each has a thread to unpack, and waits now and then; the main thread hashes for all, and more would wait for that. */
-const mostAtATime = Math.min(4, availableParallelism() + 1)
+/** Each has a thread to unpack, and the main thread hashes for all: more than processors only take memory. */
+const mostAtATime = Math.min(4, availableParallelism())
 
 /** @returns the layers, each with a hold that the caller turns into a reference */
 export async function registerStack(
@@ -99,6 +99,8 @@ class Stack {
   /** Ends what is under way when one of them fails. */
   readonly #failing = new AbortController()
   #failure: { readonly error: unknown } | undefined
+  /** Some of them at a time. Otherwise each has the whole machine. */
+  readonly #isBeside: boolean
 
   constructor(
     context: StoreContext,
@@ -109,6 +111,7 @@ class Stack {
     this.#context = context
     this.#layers = layers
     this.#below = below
+    this.#isBeside = context.driver.applyBeside !== undefined && mostAtATime > 1 && layers.length > 1
     this.#signal = AbortSignal.any([this.#failing.signal, ...(signal === undefined ? [] : [signal])])
   }
 
@@ -144,10 +147,9 @@ class Stack {
 
   /** Starts one after another, as many at a time as may be. */
   async #unpack(): Promise<void> {
-    const isBeside = this.#context.driver.applyBeside !== undefined
     const running = new Set<Promise<unknown>>()
     for (const source of this.#layers) {
-      while (running.size >= (isBeside ? mostAtATime : 1)) await Promise.race(running)
+      while (running.size >= (this.#isBeside ? mostAtATime : 1)) await Promise.race(running)
       this.#signal.throwIfAborted()
       const one = await this.#start(source)
       const ended = one.applied.then(
@@ -195,8 +197,8 @@ class Stack {
         recipe: path.join(transaction.directory, tarSplitName),
         isFlushed: false,
         apply: (passed: TarStream) =>
-          below !== undefined && parentCache !== undefined && driver.applyBeside !== undefined
-            ? driver.applyBeside(cacheId, parentCache, passed, below, { signal })
+          this.#isBeside && driver.applyBeside !== undefined
+            ? driver.applyBeside(cacheId, parentCache, passed, below ?? Promise.resolve(), { signal })
             : driver.applyDiff(cacheId, parentCache, passed, { signal }),
       })
       requireDigest(source.diffId, diffId)
