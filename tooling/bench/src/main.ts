@@ -48,7 +48,10 @@ const setting: Setting = {
 }
 const unknown = values.work?.find((id) => !all.some((work) => work.id === id))
 if (unknown !== undefined) throw new Error(`no work '${unknown}'; --list tells which there are`)
-const works = all.filter(({ id }) => values.work === undefined || values.work.includes(id))
+const works = all.filter(
+  ({ id, scales }) =>
+    (values.work?.includes(id) ?? true) && (scales === undefined || scales.includes(setting.scale)),
+)
 
 if (values.list) for (const { id, title } of works) console.log(`${id}: ${title}`)
 else await measure()

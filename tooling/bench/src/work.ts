@@ -42,6 +42,8 @@ export interface Work {
   /** Of each metric; smaller is better in all of them. */
   readonly units: Readonly<Record<string, string>>
   readonly rounds: number
+  /** Where it is measured; in all by default. */
+  readonly scales?: readonly Setting['scale'][]
   readonly goals: readonly Goal[]
   readonly prepare: (setting: Setting) => Promise<Prepared>
 }

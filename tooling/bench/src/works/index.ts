@@ -4,6 +4,7 @@ import { copyWork } from './copy.ts'
 import { differenceWork } from './difference.ts'
 import { loadWorks } from './load.ts'
 import { manyWritableWork } from './many-writable.ts'
+import { btrfsDifferenceWork, zfsDifferenceWork } from './native-difference.ts'
 import { saveWork } from './save.ts'
 import { smallFilesWork } from './small-files.ts'
 import { writableWorks } from './writable.ts'
@@ -15,6 +16,8 @@ export const works: readonly Work[] = [
   ...writableWorks,
   manyWritableWork,
   differenceWork,
+  btrfsDifferenceWork,
+  zfsDifferenceWork,
   saveWork,
   copyWork('btrfs'),
   copyWork('xfs'),
