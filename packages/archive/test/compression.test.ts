@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
-import { FastInflate } from '@graphdriver/sys'
+import { FastInflate, FastZstd } from '@graphdriver/sys'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { compress, decompress, detectCompression } from '../src/index.ts'
 import { inChunks } from '@graphdriver/core/conformance'
@@ -46,14 +46,16 @@ describe('compression', () => {
     ['gzip', 'zlib'],
     ['gzip', 'ISA-L'],
     ['zstd', 'zlib'],
+    ['zstd', 'libzstd'],
   ] as const)('%s by %s', (format, by) => {
     const pack = formats[format]
     const packed = pack(content)
 
     beforeEach(({ skip }) => {
-      if (by === 'ISA-L')
-        skip(FastInflate.create() === undefined, 'libisal.so.2 is not there (package libisal2)')
-      else vi.spyOn(FastInflate, 'create').mockReturnValue(undefined)
+      if (by === 'ISA-L') skip(FastInflate.create() === undefined, 'libisal2 is not installed')
+      else if (by === 'libzstd') skip(FastZstd.create() === undefined, 'this Node does not show its libzstd')
+      else
+        for (const library of [FastInflate, FastZstd]) vi.spyOn(library, 'create').mockReturnValue(undefined)
     })
     afterEach(() => void vi.restoreAllMocks())
 

@@ -51,7 +51,9 @@ export {
   syncfs,
 } from './filesystem.ts'
 export { fileHolders, mountHolders } from './holders.ts'
-export { FastInflate, type InflateStep } from './isal.ts'
+export { FastInflate } from './isal.ts'
+export type { Decompressor, DecompressorStep } from './decompressor.ts'
+export { FastZstd } from './zstd.ts'
 export { cstring, type Path } from './libc.ts'
 export { growExt4, growLoop, growXfs } from './grow.ts'
 export { attachLoop, detachLoop, findLoopDevices, type LoopDevice, type LoopOptions } from './loop.ts'

@@ -7,6 +7,7 @@
  */
 import { createRequire } from 'node:module'
 import { promisify } from 'node:util'
+import type { Decompressor, DecompressorStep } from './decompressor.ts'
 
 /** Bytes of the state, with room to spare: 87 368 in 2.30. */
 const stateBytes = 128 * 1024
@@ -41,20 +42,12 @@ interface Isal {
   readonly addressOf: (bytes: Uint8Array) => bigint | number
 }
 
-/** What one call has done. */
-export interface InflateStep {
-  /** Bytes of the input that were taken, and of the output that were written. */
-  readonly consumed: number
-  readonly produced: number
-  /** The member has ended; what follows in the input is not its. */
-  readonly ended: boolean
-}
-
 /** `null` when it has been looked for in vain. */
 let library: Isal | null | undefined
 
 /** Inflates one gzip member after another. */
-export class FastInflate {
+export class FastInflate implements Decompressor {
+  readonly hasPadding = true
   readonly #isal: Isal
   readonly #state = Buffer.alloc(stateBytes)
   /** What the library's thread has addresses of. */
@@ -72,12 +65,7 @@ export class FastInflate {
     return library === null ? undefined : new FastInflate(library)
   }
 
-  /**
-   * Inflates as much as the output has room for, on a thread of the pool. Neither array may be touched meanwhile.
-   *
-   * @throws Error for a member that is damaged
-   */
-  async run(input: Uint8Array, output: Uint8Array): Promise<InflateStep> {
+  async run(input: Uint8Array, output: Uint8Array): Promise<DecompressorStep> {
     this.#lend(input, output)
     try {
       return this.#outcome(await this.#isal.inflateAside(this.#state))
@@ -86,17 +74,19 @@ export class FastInflate {
     }
   }
 
-  /** The same while the caller waits. */
-  runSync(input: Uint8Array, output: Uint8Array): InflateStep {
+  /** `run` while the caller waits. */
+  runSync(input: Uint8Array, output: Uint8Array): DecompressorStep {
     this.#lend(input, output)
     return this.#outcome(this.#isal.inflate(this.#state))
   }
 
-  /** Begins with the next member. */
   next(): void {
     this.#isal.reset(this.#state)
     this.#state.writeUInt32LE(gzip, field.crcFlag)
   }
+
+  /** Its memory is the engine's. */
+  [Symbol.dispose](): void {}
 
   #lend(input: Uint8Array, output: Uint8Array): void {
     const state = this.#state
@@ -107,7 +97,7 @@ export class FastInflate {
     state.writeUInt32LE(output.length, field.availOut)
   }
 
-  #outcome(code: number): InflateStep {
+  #outcome(code: number): DecompressorStep {
     if (code < 0) throw new Error(complaints.get(code) ?? `error ${code} of isal_inflate`)
     const [input, output] = this.#lent
     return {

@@ -1,8 +1,8 @@
 import { type CallOptions, GraphDriverError } from '@graphdriver/core'
-import { FastInflate } from '@graphdriver/sys'
+import { FastInflate, FastZstd } from '@graphdriver/sys'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { type Compression, detectCompression, magicLength } from './detect.ts'
-import { inflate } from './inflate.ts'
+import { decompressing } from './decompressing.ts'
 import { through } from './through.ts'
 import { ZstdFrames } from './zstd-frames.ts'
 
@@ -50,11 +50,16 @@ export async function* decompress(
       return
     case 'gzip': {
       const machine = FastInflate.create()
-      if (machine !== undefined) yield* inflate(all, machine, damaged('gzip'), options)
+      if (machine !== undefined) yield* decompressing(all, machine, damaged('gzip'), options)
       else yield* through(all, createGunzip({ chunkSize }), whole, damaged('gzip'), signal)
       return
     }
     case 'zstd': {
+      const machine = FastZstd.create()
+      if (machine !== undefined) {
+        yield* decompressing(all, machine, damaged('zstd'), options)
+        return
+      }
       const frames = new ZstdFrames()
       const cut = (chunk: Uint8Array) => frames.cut(chunk)
       yield* through(all, createZstdDecompress({ chunkSize }), cut, damaged('zstd'), signal)

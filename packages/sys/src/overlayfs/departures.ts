@@ -38,7 +38,10 @@ export class Departures {
       throw error
     }
     if (last === undefined) return
-    const going = this.#close(last).finally(() => this.#going.delete(target))
+    const going = this.#close(last)
+      // Nobody may be waiting, and what the kernel could not flush is no matter of this descriptor's.
+      .catch(() => undefined)
+      .finally(() => this.#going.delete(target))
     this.#going.set(target, going)
     if (this.#going.size > mostBehind) await Promise.race(this.#going.values())
   }

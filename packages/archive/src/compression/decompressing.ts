@@ -1,42 +1,43 @@
 import { unlessAborted } from '@graphdriver/core'
-import type { FastInflate } from '@graphdriver/sys'
+import type { Decompressor } from '@graphdriver/sys'
 
 /** One of two in turn is filled while the other is read. */
 const outputBytes = 1024 * 1024
 
-export interface InflateOptions {
+export interface DecompressingOptions {
   readonly signal?: AbortSignal | undefined
   /** A chunk is valid only until the next is asked for, and its memory is used again. */
   readonly transient?: boolean | undefined
 }
 
 /**
- * The content of a gzip stream, by the fast library.
+ * The content of a stream, by a library of the system.
  *
- * @param machine a new one
+ * @param machine a new one, which is disposed
  * @param explain turns the library's error into what the reader sees
  */
-export async function* inflate(
+export async function* decompressing(
   stream: AsyncIterable<Uint8Array>,
-  machine: FastInflate,
+  machine: Decompressor,
   explain: (cause: unknown) => unknown,
-  { signal, transient = false }: InflateOptions,
+  { signal, transient = false }: DecompressingOptions,
 ): AsyncGenerator<Uint8Array, void, void> {
+  using _ = machine
   const source = new Waiting(stream)
-  const pieces = inflated(source, machine, explain, signal)
-  let next = pieces.next()
+  const all = pieces(source, machine, explain, signal)
+  let next = all.next()
   try {
     for (;;) {
       const piece = await unlessAborted(next, signal)
       if (piece.done === true) return
       // A source whose memory is used again is asked for more only now, when all of the last chunk has been taken.
-      next = pieces.next()
+      next = all.next()
       // It may fail before the reader comes back for it.
       next.catch(() => undefined)
       yield transient ? piece.value : Buffer.from(piece.value)
     }
   } finally {
-    const left = pieces.return()
+    const left = all.return()
     // A source that is silent cannot be left before it speaks.
     if (source.isAsked) left.catch(() => undefined)
     else await left
@@ -63,9 +64,9 @@ class Waiting implements AsyncIterable<Uint8Array> {
   }
 }
 
-async function* inflated(
+async function* pieces(
   stream: AsyncIterable<Uint8Array>,
-  machine: FastInflate,
+  machine: Decompressor,
   explain: (cause: unknown) => unknown,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array, void, void> {
@@ -77,8 +78,8 @@ async function* inflated(
     while (rest.length > 0 || state === 'member') {
       signal?.throwIfAborted()
       if (state !== 'member') {
-        // As Node's own: zeros are padding, and of what comes after them nothing is looked at.
-        if (state === 'padding' || rest[0] === 0) {
+        // As Node's own: of what comes after a zero nothing is looked at.
+        if (state === 'padding' || (machine.hasPadding && rest[0] === 0)) {
           state = 'padding'
           break
         }
