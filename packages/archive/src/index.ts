@@ -28,6 +28,12 @@ export { paxTime } from './tar/pax.ts'
 export { type TarHandler, TarParser } from './tar/parser.ts'
 export { type TarEntry, TarWriter } from './tar/writer.ts'
 export { type AssembleOptions, assembleTar } from './tar-split/assemble.ts'
+export {
+  type ExamineOptions,
+  examineTree,
+  type TreeDamage,
+  type TreeExamination,
+} from './tar-split/examine.ts'
 export { splitTar, type SplitOptions, type TarSplitSink } from './tar-split/split.ts'
 export { TarSplitter } from './tar-split/splitter.ts'
 export { touch, type Touched, untouched } from './tree/touched.ts'

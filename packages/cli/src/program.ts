@@ -1,6 +1,8 @@
 /** The command line: every command with its options. What a command does is imported when it is called. */
-import { parseKeyValue } from '@graphdriver/core'
+import { parseKeyValue, parseSize } from '@graphdriver/core'
 import { Command, type CommanderError, Option } from 'commander'
+import type { CheckFlags } from './commands/check.ts'
+import type { GcFlags } from './commands/gc.ts'
 import type { BenchFlags } from './commands/bench.ts'
 import type { ConformanceFlags } from './commands/conformance.ts'
 import type { ContainerdSnapshotterFlags } from './commands/containerd-snapshotter.ts'
@@ -8,6 +10,7 @@ import type { DiffFlags } from './commands/diff.ts'
 import type { DockerPluginFlags } from './commands/docker-plugin.ts'
 import type { LoadFlags } from './commands/load.ts'
 import type { MountFlags } from './commands/mount.ts'
+import type { RepairFlags } from './commands/repair.ts'
 import type { RmFlags } from './commands/rm.ts'
 import type { RmiFlags } from './commands/rmi.ts'
 import type { RunFlags } from './commands/run.ts'
@@ -24,7 +27,7 @@ export type Perform = (
 const exitCodes = `
 Exit codes:
   0        done
-  1        failed; stderr says why, with --json as {"error":{"code","message","details"}}
+  1        failed, or check has found damage; stderr says why, with --json as {"error":{"code","message","details"}}
   2        the command line is wrong
   125      run: graphdriver or the runtime failed
   126      run: the command in the image cannot be executed
@@ -50,6 +53,7 @@ export function createProgram(perform: Perform, version: string): Command {
   addImageCommands(program, perform)
   addLayerCommands(program, perform)
   addHostCommands(program, perform)
+  addCare(program, perform)
   addServices(program, perform)
   addExaminations(program, perform)
   for (const command of [program, ...program.commands]) command.exitOverride(rethrow)
@@ -179,6 +183,53 @@ function addHostCommands(program: Command, perform: Perform): void {
   )
 }
 
+function addCare(program: Command, perform: Perform): void {
+  sub(
+    program,
+    'check',
+    'look whether all that is stored is there; changes nothing, and exits with 1 for damage',
+  )
+    .argument('[image|layer...]')
+    .option('--full', 'read every byte of image layers, and compare it with what was loaded')
+    .option('--rate <bytes>', 'with --full, read no more than this in a second, such as 50M', byteCount)
+    .action((words: string[], flags: CheckFlags, command: Command) =>
+      perform(command.optsWithGlobals(), async (call) =>
+        (await import('./commands/check.ts')).check(call, words, flags),
+      ),
+    )
+  sub(program, 'scrub', 'check --full at a slow pace, for a root that is in use')
+    .argument('[image|layer...]')
+    .option('--rate <bytes>', 'to read in a second, at the most; by default 32M', byteCount)
+    .action((words: string[], flags: CheckFlags, command: Command) =>
+      perform(command.optsWithGlobals(), async (call) =>
+        (await import('./commands/check.ts')).check(call, words, {
+          full: true,
+          rate: flags.rate ?? scrubRate,
+        }),
+      ),
+    )
+  sub(program, 'repair', 'make damaged image layers again from files, with all that stands on them')
+    .requiredOption('--from <file...>', 'docker save archives, OCI layouts, tars of them')
+    .action((flags: RepairFlags, command: Command) =>
+      perform(command.optsWithGlobals(), async (call) =>
+        (await import('./commands/repair.ts')).repair(call, flags),
+      ),
+    )
+  sub(
+    program,
+    'gc',
+    'delete what nobody needs: what processes left that were killed, layers that no record names',
+  )
+    .option('-n, --dry-run', 'only tell what, how large it is, and why')
+    .option('--quarantined', 'what repairs have replaced too')
+    .action((flags: GcFlags, command: Command) =>
+      perform(command.optsWithGlobals(), async (call) => (await import('./commands/gc.ts')).gc(call, flags)),
+    )
+}
+
+/** Bytes a second that leave a disk to those who work with it. */
+const scrubRate = 32 * 1024 * 1024
+
 function addServices(program: Command, perform: Perform): void {
   sub(program, 'containerd-snapshotter', 'serve a storage driver to containerd, as a proxy plugin')
     .option(
@@ -281,6 +332,14 @@ function append(value: string, before: readonly string[] = []): readonly string[
 function positiveInteger(text: string): number {
   if (/^[1-9]\d{0,6}$/.test(text)) return Number(text)
   throw new UsageError(`'${text}' is no whole number above 0`)
+}
+
+function byteCount(text: string): number {
+  try {
+    return parseSize('rate', text)
+  } catch {
+    throw new UsageError(`'${text}' is no number of bytes; write it as 50M or 1G`)
+  }
 }
 
 function appendPair(

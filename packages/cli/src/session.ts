@@ -15,7 +15,7 @@ import {
   selectDriver,
   type Selection,
 } from '@graphdriver/core'
-import { excludeDockerd, lockStore } from '@graphdriver/layer-store'
+import { excludeDockerd, type Leftover, lockStore } from '@graphdriver/layer-store'
 import { isSystemError } from '@graphdriver/sys'
 import { abandoned, forgetClaim } from './claim.ts'
 import type { Invocation } from './invocation.ts'
@@ -90,6 +90,23 @@ export class Session implements AsyncDisposable {
   }
 
   /**
+   * Clears away what processes left that were killed, alone.
+   *
+   * @returns what it was
+   * @throws GD_READ_ONLY with `--read-only`
+   */
+  async collecting(): Promise<readonly Leftover[]> {
+    this.#requireWritable()
+    const { signal } = this.#invocation
+    await using _ = await this.#lock('exclusive', signal)
+    await using stores = await this.#stores(false, signal)
+    await this.#clearRuns(stores)
+    const leftovers = await stores.layers.leftovers({ signal })
+    await stores.layers.collect({ signal })
+    return leftovers
+  }
+
+  /**
    * For what mounts or unmounts a layer that is there: a dockerd would not hear of it.
    *
    * @throws GD_IN_USE while one is alive on the root; GD_READ_ONLY
@@ -110,6 +127,14 @@ export class Session implements AsyncDisposable {
   }
 
   async #clear(stores: Stores, signal: AbortSignal): Promise<void> {
+    await this.#clearRuns(stores)
+    const collected = await stores.layers.collect({ signal })
+    if (collected.length > 0)
+      this.#invocation.log.info(`cleared away what a killed process left: ${collected.join(', ')}`)
+  }
+
+  /** Writable layers of runs that were killed, and whose process is gone. */
+  async #clearRuns(stores: Stores): Promise<void> {
     const { log } = this.#invocation
     for (const name of await abandoned(this.root)) {
       if (stores.layers.writableLayers().some((layer) => layer.name === name)) {
@@ -118,8 +143,6 @@ export class Session implements AsyncDisposable {
       }
       await forgetClaim(this.root, name)
     }
-    const collected = await stores.layers.collect({ signal })
-    if (collected.length > 0) log.info(`cleared away what a killed process left: ${collected.join(', ')}`)
   }
 
   #stores(readOnly: boolean, signal: AbortSignal = this.#invocation.signal): Promise<Stores> {

@@ -70,7 +70,12 @@ export interface ErrorDetails {
   /** Bytes do not have the digest that was promised. */
   readonly GD_DIGEST_MISMATCH: { readonly subject: string; readonly expected: string; readonly found: string }
   /** Stored layer data no longer reproduces the tar it came from. */
-  readonly GD_LAYER_CORRUPT: { readonly id: string; readonly path?: string | undefined }
+  readonly GD_LAYER_CORRUPT: {
+    readonly id: string
+    readonly path?: string | undefined
+    readonly expected?: string | undefined
+    readonly found?: string | undefined
+  }
   /** A file that is not an image archive or layout in any format known here. */
   readonly GD_IMAGE_INVALID: { readonly source: string }
   /** The image has no variant for this platform. */

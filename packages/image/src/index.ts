@@ -9,6 +9,7 @@ export {
 export type { ImageSource, SourceImage, SourceLayer } from './image-source.ts'
 export { type ImageStore, type ImageStoreOptions, openImageStore, type SkippedImage } from './image-store.ts'
 export type { Image } from './image.ts'
+export { layerOpeners } from './load-layers.ts'
 export { type LoadedImage, loadImages, type LoadImagesOptions, type LoadTarget } from './load-images.ts'
 export type { LoadProgress, ProgressListener } from './load-progress.ts'
 export { openImageSource, type OpenImageSourceOptions } from './open-image-source.ts'

@@ -1,12 +1,14 @@
 import { decompress } from '@graphdriver/archive'
 import {
   type CallOptions,
+  type DiffId,
   isGraphDriverError,
   type Layer,
   type LayerStore,
   type StackedLayer,
+  type TarStream,
 } from '@graphdriver/core'
-import type { SourceImage, SourceLayer } from './image-source.ts'
+import type { ImageSource, SourceImage, SourceLayer } from './image-source.ts'
 import { LayerProgress, type ProgressListener } from './load-progress.ts'
 
 export interface LoadLayersOptions extends CallOptions {
@@ -45,6 +47,20 @@ export async function loadLayers(
   })
   for (const layer of await store.registerStack(stack, undefined, { signal })) hold(layer)
   return loaded
+}
+
+/** The uncompressed tars of all layers that a source has, by DiffID. @throws as `ImageSource.images` */
+export async function layerOpeners(
+  source: ImageSource,
+  options: CallOptions = {},
+): Promise<ReadonlyMap<DiffId, (options: CallOptions) => TarStream>> {
+  const images = await source.images(options)
+  const layers = images.flatMap((image) => image.layers)
+  return new Map(layers.map((layer) => [layer.diffId, (call) => tarOf(layer, call)]))
+}
+
+function tarOf(layer: SourceLayer, options: CallOptions): TarStream {
+  return decompress(layer.open({ ...options, transient: true }), { ...options, transient: true })
 }
 
 /**

@@ -9,10 +9,10 @@ import {
   GraphDriverError,
   isGraphDriverError,
   type LayerRecord,
-  type Mount,
   type TarStream,
 } from '@graphdriver/core'
 import { isSystemError } from '@graphdriver/sys'
+import { LayerPlaces } from './layer-places.ts'
 import { layerDirectory, tarSplitName } from './layerdb.ts'
 import type { LayerNode } from './layer-graph.ts'
 import type { StoreContext } from './store-context.ts'
@@ -70,15 +70,9 @@ async function* assembled(
   recipe: string,
   options: CallOptions,
 ): TarStream & AsyncGenerator<Uint8Array> {
-  const { cacheId } = record
-  const own = driver.ownFiles?.bind(driver)
-  await using files = own === undefined ? await driver.get(cacheId, options) : await own(cacheId)
-  let whole: Mount | undefined
-  await using _ = { [Symbol.asyncDispose]: async () => whole?.[Symbol.asyncDispose]() }
-  const mounted = async (): Promise<string> => (whole = await driver.get(cacheId, options)).path
-  const elsewhere = own === undefined ? {} : { elsewhere: mounted }
+  await using files = await LayerPlaces.open(driver, record.cacheId, options)
   try {
-    yield* assembleTar(createReadStream(recipe), files.path, { ...options, ...elsewhere })
+    yield* assembleTar(createReadStream(recipe), files.path, { ...options, elsewhere: files.elsewhere })
   } catch (error) {
     throw translated(record, error)
   }

@@ -1,18 +1,107 @@
 import { access, readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
-import { type CallOptions, type LayerId } from '@graphdriver/core'
+import { TreeWorkers } from '@graphdriver/archive'
+import {
+  type CallOptions,
+  type Driver,
+  type ErrorCode,
+  isGraphDriverError,
+  type LayerId,
+} from '@graphdriver/core'
 import { isSystemError } from '@graphdriver/sys'
 import { removingSuffix, transactionPrefix } from './layerdb.ts'
+import { endQuarantine, type Quarantined, readQuarantine } from './quarantine.ts'
 import { readRecordFile } from './record-file.ts'
 import type { StoreContext } from './store-context.ts'
 import { idFiles } from './transaction.ts'
 
-/** What a crash left. */
+/** What nobody needs, and `collect` deletes. */
+export interface Leftover {
+  /** A layer of the driver, or a directory of the store that is no record yet, or no more. */
+  readonly kind: 'layer' | 'directory'
+  /** The driver's name of the layer; the path of the directory. */
+  readonly name: string
+  readonly reason: string
+  /** Of a layer, when it was asked for and can be told: its files, of which it may share blocks with other layers. */
+  readonly bytes?: number | undefined
+}
+
+export interface LeftoverOptions extends CallOptions {
+  /** Measures layers, which reads their trees. */
+  readonly sizes?: boolean | undefined
+}
+
 interface Leftovers {
   /** Driver layers that no record names. */
   readonly layers: readonly LayerId[]
   /** Records that were not finished, or not quite removed. */
   readonly directories: readonly string[]
+  /** Layers that these name. */
+  readonly begun: ReadonlySet<string>
+}
+
+export async function listLeftovers(
+  context: StoreContext,
+  options: LeftoverOptions,
+): Promise<readonly Leftover[]> {
+  const { layers, directories, begun } = await findLeftovers(context, options)
+  const found: Leftover[] = []
+  for (const name of layers) {
+    const reason = begun.has(name)
+      ? 'it was being made or removed when a process ended'
+      : 'no record names it'
+    const bytes = options.sizes === true ? await sizeOf(context.driver, name, options) : undefined
+    found.push({ kind: 'layer', name, reason, bytes })
+  }
+  return [
+    ...found,
+    ...directories.map((name) => ({
+      kind: 'directory' as const,
+      name,
+      reason: name.endsWith(removingSuffix)
+        ? 'a removal that was not finished'
+        : 'a record that was not finished',
+    })),
+  ]
+}
+
+/** @returns undefined for one that is half made, or stands on one that is gone */
+async function sizeOf(driver: Driver, id: LayerId, options: CallOptions): Promise<number | undefined> {
+  try {
+    if (driver.ownFiles === undefined) return await driver.diffSize(id, undefined, options)
+    await using files = await driver.ownFiles(id)
+    await using workers = new TreeWorkers({ threads: 1 })
+    return await workers.size(files.path, options)
+  } catch (error) {
+    if (isGraphDriverError<ErrorCode>(error) || isSystemError(error)) return undefined
+    throw error
+  }
+}
+
+/** What repairs have replaced, where no record names it any more. */
+export async function listQuarantined(context: StoreContext): Promise<readonly Quarantined[]> {
+  const named = new Set<LayerId>(context.graph.records().map(({ cacheId }) => cacheId))
+  for (const { record } of context.writable.values()) {
+    named.add(record.mountId)
+    if (record.initId !== undefined) named.add(record.initId)
+  }
+  // A repair that was cut short: a writable layer still stands on what was replaced below it.
+  const all = await readQuarantine(context.layerdb)
+  return all.filter(({ layers }) => !layers.some((id) => named.has(id)))
+}
+
+/** Deletes what repairs have replaced. @returns it */
+export async function dropQuarantined(
+  context: StoreContext,
+  options: CallOptions,
+): Promise<readonly LayerId[]> {
+  const dropped: LayerId[] = []
+  for (const quarantined of await listQuarantined(context)) {
+    await removeAll(context, quarantined.layers, options.signal)
+    await endQuarantine(quarantined)
+    dropped.push(...quarantined.layers)
+  }
+  return dropped
 }
 
 /** Driver layers that no record names, sorted. */
@@ -82,10 +171,11 @@ async function findLeftovers(context: StoreContext, options: CallOptions): Promi
     directories.push(directory)
     await addIds(directory, suspects)
   }
+  for (const { layers: kept } of await readQuarantine(layerdb)) for (const id of kept) named.add(id)
   const onlySuspects = await isSharedWithBuildKit(context)
   const layers = found.filter((layer) => !named.has(layer) && (!onlySuspects || suspects.has(layer)))
   // A writable layer comes before the init layer it stands on, whose name is longer.
-  return { layers: layers.sort(), directories }
+  return { layers: layers.sort(), directories, begun: suspects }
 }
 
 /**

@@ -16,6 +16,9 @@ import {
   type WritableLayerRecord,
   KeyedMutex,
 } from '@graphdriver/core'
+import { checkContents, type ContentCheckOptions } from './check-contents.ts'
+import { checkRecords } from './check-records.ts'
+import type { Finding } from './finding.ts'
 import { FilesystemSync } from './filesystem-sync.ts'
 import { HeldLayer } from './held-layer.ts'
 import { writeIndex } from './layer-index.ts'
@@ -23,7 +26,16 @@ import { LayerGraph } from './layer-graph.ts'
 import { holdExisting } from './layer-lookup.ts'
 import { layerdbOf } from './layerdb.ts'
 import { parseMountName } from './mount-record.ts'
-import { collectOrphans, findOrphans } from './orphan.ts'
+import {
+  collectOrphans,
+  dropQuarantined,
+  findOrphans,
+  type Leftover,
+  type LeftoverOptions,
+  listLeftovers,
+  listQuarantined,
+} from './orphan.ts'
+import { repairLayers, type Repaired, type RepairOptions } from './repair.ts'
 import { registerLayer } from './register.ts'
 import { registerStack } from './register-stack.ts'
 import { restore, type SkippedRecord } from './restore.ts'
@@ -51,6 +63,34 @@ export interface LayerStoreOptions extends CallOptions {
 export interface DirectoryLayerStore extends LayerStore {
   /** The records that could not be used when the store was opened. */
   readonly skipped: readonly SkippedRecord[]
+
+  /** What `collect` would delete, and why. Only while no other process writes to the store. */
+  leftovers(options?: LeftoverOptions): Promise<readonly Leftover[]>
+
+  /**
+   * Makes damaged layers again from tars that come from elsewhere, with all that stands on them. Nothing is deleted: what is
+   * replaced is in quarantine. The store is of no use afterwards: open it again. Only while no other process writes to it.
+   */
+  repair(options: RepairOptions): Promise<Repaired>
+
+  /** Layers that repairs have replaced. */
+  quarantined(): Promise<readonly LayerId[]>
+  /** Deletes them. Only while no other process writes to the store. */
+  dropQuarantined(options?: CallOptions): Promise<readonly LayerId[]>
+
+  /**
+   * Reads the records again and asks the driver for every layer: what is not there, and what is there for nothing. Changes
+   * nothing. Only while no other process writes to the store.
+   */
+  checkRecords(options?: CallOptions): AsyncIterable<Finding>
+
+  /**
+   * Reads every byte of image layers and compares it with what was registered: file by file, and all of a layer by its
+   * DiffID. Changes nothing; a layer that goes meanwhile is passed over.
+   *
+   * @throws what reading throws, such as EIO; never for what is missing or has changed
+   */
+  checkContents(options?: ContentCheckOptions): AsyncIterable<Finding>
 }
 
 /**
@@ -151,6 +191,41 @@ class OpenStore implements DirectoryLayerStore {
   async collect(options: CallOptions = {}): Promise<readonly LayerId[]> {
     requireWritable(this.#context)
     return collectOrphans(this.#context, options)
+  }
+
+  leftovers(options: LeftoverOptions = {}): Promise<readonly Leftover[]> {
+    requireOpen(this.#context)
+    return listLeftovers(this.#context, options)
+  }
+
+  async repair(options: RepairOptions): Promise<Repaired> {
+    requireWritable(this.#context)
+    try {
+      return await repairLayers(this.#context, options)
+    } finally {
+      // What is known here are the old names.
+      this.#context.closed = true
+    }
+  }
+
+  async quarantined(): Promise<readonly LayerId[]> {
+    requireOpen(this.#context)
+    return (await listQuarantined(this.#context)).flatMap(({ layers }) => layers)
+  }
+
+  dropQuarantined(options: CallOptions = {}): Promise<readonly LayerId[]> {
+    requireWritable(this.#context)
+    return dropQuarantined(this.#context, options)
+  }
+
+  checkRecords(options: CallOptions = {}): AsyncIterable<Finding> {
+    requireOpen(this.#context)
+    return checkRecords(this.#context, this.skipped, options)
+  }
+
+  checkContents(options: ContentCheckOptions = {}): AsyncIterable<Finding> {
+    requireOpen(this.#context)
+    return checkContents(this.#context, options)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { chmod, lstat, mkdir, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { LayerId } from '@graphdriver/core'
-import { isSystemError, syncDirectory } from '@graphdriver/sys'
+import { AT_FDCWD, isSystemError, RENAME, renameat2, syncDirectory } from '@graphdriver/sys'
 import { transactionPrefix } from './layerdb.ts'
 import { readRecordFile, writeRecordFile } from './record-file.ts'
 import type { StoreContext } from './store-context.ts'
@@ -77,6 +77,25 @@ export class Transaction implements AsyncDisposable {
       await rename(target, this.directory)
       throw error
     }
+  }
+
+  /**
+   * Takes the place of a record that is there, durably; that one's driver layers are the caller's. After a crash in between
+   * there is the one or the other.
+   */
+  async exchange(target: string, mode: number): Promise<void> {
+    await chmod(this.directory, mode)
+    await syncDirectory(this.directory)
+    try {
+      renameat2(AT_FDCWD, this.directory, AT_FDCWD, target, RENAME.EXCHANGE)
+    } catch (error) {
+      // Gone, or on a filesystem that cannot: then there is none for a moment, which is no worse than a removal.
+      if (!isSystemError(error, 'ENOENT', 'EINVAL', 'ENOSYS')) throw error
+      await rm(target, { recursive: true, force: true })
+      await rename(this.directory, target)
+    }
+    await syncDirectory(path.dirname(target))
+    await rm(this.directory, { recursive: true, force: true })
   }
 
   /**

@@ -1,5 +1,6 @@
 /**
- * A process of its own that registers a layer, deletes it again, or makes and releases a writable one, and kills itself at a point:
+ * A process of its own that registers a layer, deletes it again, makes and releases a writable one, or repairs the base, and
+ * kills itself at a point:
  * `bytes:N` after N bytes of the tar, `call:N` before the Nth call that changes the filesystem on the main thread.
  * Prints `survived` if it never got there.
  */
@@ -59,6 +60,13 @@ if (action === 'register') {
   const layer = await store.register(dying(crashLayer), base)
   armed = true
   await layer.release()
+} else if (action === 'repair') {
+  const sources = new Map([crashBase, crashLayer].map((bytes) => [diffIdOf(bytes), () => dying(bytes)]))
+  await store.repair({
+    damaged: [base],
+    source: (diffId) => sources.get(diffId),
+    requireUnused: () => Promise.resolve(),
+  })
 } else {
   const rw = await store.createRWLayer('container', base, { init: dockerInitLayer })
   await rw.release()

@@ -1,11 +1,10 @@
 /** That a process may be killed anywhere, and the store goes on from what is whole. */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import path from 'node:path'
 import { digestHex, nextChainId, parseChainId } from '@graphdriver/core'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { crashBase, crashLayer } from './crash-layer.ts'
+import { killAt } from './kill-at.ts'
 import { candidates, DataRoot, layerIds } from './data-root.ts'
 import { bytesOf, diffIdOf, stream } from './tar-file.ts'
 
@@ -29,20 +28,7 @@ for (const { name, definition, skipped, reason } of await candidates()) {
       await root[Symbol.asyncDispose]()
     })
 
-    /** @returns whether the victim died before it was done */
-    async function kill(action: string, point: string): Promise<boolean> {
-      const victim = path.join(import.meta.dirname, 'crash-victim.ts')
-      const child = spawn(process.execPath, [victim, root.path, name, action, point], {
-        stdio: ['ignore', 'pipe', 'inherit'],
-      })
-      let output = ''
-      child.stdout.on('data', (chunk) => (output += String(chunk)))
-      const [code, signal] = await once(child, 'close')
-      expect([code, signal, output]).toEqual(
-        signal === 'SIGKILL' ? [null, signal, ''] : [0, null, 'survived\n'],
-      )
-      return signal === 'SIGKILL'
-    }
+    const kill = (action: string, point: string): Promise<boolean> => killAt(root.path, name, action, point)
 
     /** Opens the store, checks that all it lists is whole, collects, registers the same layer, and checks again. */
     async function examine(): Promise<void> {

@@ -1,9 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
-import { type CallOptions, isGraphDriverError } from '@graphdriver/core'
-import { decompress } from '../compression/decompress.ts'
-import { type LayerFile, LayerFiles } from './layer-file.ts'
-import { readLines } from './read-lines.ts'
-import { corrupt, type FileRecord, parseRecord, type TarSplitRecord } from './record.ts'
+import type { CallOptions } from '@graphdriver/core'
+import { type Elsewhere, Places } from './places.ts'
+import { readRecords } from './read-records.ts'
 
 const chunkSize = 512 * 1024
 
@@ -12,7 +10,7 @@ export interface AssembleOptions extends CallOptions {
    * Where to look for a file that is not beneath the root: its entry may have come through a link of a layer below. Asked at
    * most once.
    */
-  readonly elsewhere?: (() => Promise<string>) | undefined
+  readonly elsewhere?: Elsewhere
 }
 
 /**
@@ -52,38 +50,6 @@ export async function* assembleTar(
   yield* out.take()
 }
 
-/** The files of a layer in one place, and those that are not there in another. */
-class Places implements Disposable {
-  readonly #files: LayerFiles
-  readonly #elsewhere: AssembleOptions['elsewhere']
-  #others: LayerFiles | undefined
-
-  constructor(root: string, elsewhere: AssembleOptions['elsewhere']) {
-    this.#files = new LayerFiles(root)
-    this.#elsewhere = elsewhere
-  }
-
-  /** @throws GD_LAYER_CORRUPT, of the first place */
-  async open(record: FileRecord): Promise<LayerFile> {
-    try {
-      return this.#files.open(record)
-    } catch (error) {
-      if (this.#elsewhere === undefined || !isGraphDriverError(error, 'GD_LAYER_CORRUPT')) throw error
-      this.#others ??= new LayerFiles(await this.#elsewhere())
-      try {
-        return this.#others.open(record)
-      } catch {
-        throw error
-      }
-    }
-  }
-
-  [Symbol.dispose](): void {
-    this.#others?.[Symbol.dispose]()
-    this.#files[Symbol.dispose]()
-  }
-}
-
 /** Bytes on their way out, in a buffer of their own that the caller may keep. */
 class Chunk {
   #buffer: Buffer = Buffer.allocUnsafeSlow(chunkSize)
@@ -113,18 +79,5 @@ class Chunk {
     this.#buffer = Buffer.allocUnsafeSlow(chunkSize)
     this.#length = 0
     yield full
-  }
-}
-
-async function* readRecords(
-  recipe: AsyncIterable<Uint8Array>,
-  root: string,
-): AsyncGenerator<TarSplitRecord, void, void> {
-  let position = 0
-  try {
-    for await (const line of readLines(decompress(recipe), root)) yield parseRecord(line, position++, root)
-  } catch (error) {
-    if (!isGraphDriverError(error, 'GD_COMPRESSION_INVALID')) throw error
-    throw corrupt(root, `the tar-split file is damaged after record ${position}`, undefined, { cause: error })
   }
 }

@@ -3,7 +3,7 @@ import { AT_EMPTY_PATH, isSystemError, O, openat, RESOLVE, S, statx } from '@gra
 import { baseOf, cleanName, parentOf, pathBytes, shownName } from '../apply/entry-path.ts'
 import { Crc64 } from '../crc64.ts'
 import { ParentDirectories } from '../tree/parent-directories.ts'
-import { corrupt, type FileRecord } from './record.ts'
+import { corrupt, type Difference, type FileRecord } from './record.ts'
 
 /**
  * Opens the files of a layer by their names in the archive, as they were extracted: symlinks to directories are
@@ -32,11 +32,9 @@ export class LayerFiles implements Disposable {
       return new LayerFile(fd, record, this.#root, this.#crc)
     closeSync(fd)
     const found = (stat.mode & S.IFMT) === S.IFREG ? `${stat.size} bytes` : 'no file'
-    throw corrupt(
-      this.#root,
-      `'${shownName(record.name)}' should have ${record.size} bytes, found ${found}`,
-      record.name,
-    )
+    const expected = `${record.size} bytes`
+    const what = `'${shownName(record.name)}' should have ${expected}, found ${found}`
+    throw corrupt(this.#root, what, record.name, { expected, found })
   }
 
   #openFile({ name }: FileRecord): number {
@@ -48,7 +46,8 @@ export class LayerFiles implements Disposable {
     } catch (error) {
       if (!isSystemError(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO')) throw error
     }
-    throw corrupt(this.#root, `'${shownName(name)}' is missing`, name)
+    const difference = { expected: 'a file', found: 'nothing' }
+    throw corrupt(this.#root, `'${shownName(name)}' is missing`, name, difference)
   }
 
   [Symbol.dispose](): void {
@@ -80,7 +79,10 @@ export class LayerFile implements Disposable {
   /** @returns bytes put into `space`, at least one. @throws GD_LAYER_CORRUPT for what was not registered */
   read(space: Buffer): number {
     const length = readSync(this.#fd, space, 0, Math.min(space.length, this.#left), null)
-    if (length === 0) throw this.#changed('it ends early')
+    if (length === 0) {
+      const found = `${this.#record.size - this.#left} bytes`
+      throw this.#changed('it ends early', { expected: `${this.#record.size} bytes`, found })
+    }
     this.#crc.update(space.subarray(0, length))
     this.#left -= length
     if (this.#left === 0) this.#verify()
@@ -91,11 +93,16 @@ export class LayerFile implements Disposable {
     const found = this.#crc.digest()
     const expected = this.#record.checksum
     if (expected === undefined || expected.equals(found)) return
-    throw this.#changed(`its CRC-64 should be ${expected.toString('hex')}, found ${found.toString('hex')}`)
+    const [wanted, got] = [expected.toString('hex'), found.toString('hex')]
+    throw this.#changed(`its CRC-64 should be ${wanted}, found ${got}`, {
+      expected: `CRC-64 ${wanted}`,
+      found: `CRC-64 ${got}`,
+    })
   }
 
-  #changed(how: string): Error {
-    return corrupt(this.#layer, `'${shownName(this.#record.name)}' was changed: ${how}`, this.#record.name)
+  #changed(how: string, difference: Difference): Error {
+    const { name } = this.#record
+    return corrupt(this.#layer, `'${shownName(name)}' was changed: ${how}`, name, difference)
   }
 
   [Symbol.dispose](): void {

@@ -97,18 +97,20 @@ function damaged(position: number, layer: string): GraphDriverError<'GD_LAYER_CO
   return corrupt(layer, `the tar-split file is damaged at record ${position}`)
 }
 
+/** What a file should be, and is. */
+export interface Difference {
+  readonly expected: string
+  readonly found: string
+}
+
 /** @param layer what is known of the layer here: the directory that has its files */
 export function corrupt(
   layer: string,
   what: string,
   file?: Buffer,
-  options?: ErrorOptions,
+  { cause, ...difference }: Partial<Difference> & { readonly cause?: unknown } = {},
 ): GraphDriverError<'GD_LAYER_CORRUPT'> {
-  const path = file?.toString()
-  return new GraphDriverError(
-    'GD_LAYER_CORRUPT',
-    `layer files in ${layer}: ${what}`,
-    { id: layer, path },
-    options,
-  )
+  const details = { id: layer, path: file?.toString(), ...difference }
+  const options = cause === undefined ? {} : { cause }
+  return new GraphDriverError('GD_LAYER_CORRUPT', `layer files in ${layer}: ${what}`, details, options)
 }

@@ -1,9 +1,8 @@
-import { GraphDriverError, type WritableLayer } from '@graphdriver/core'
-import { isClaimed } from '../claim.ts'
+import type { WritableLayer } from '@graphdriver/core'
 import type { Invocation } from '../invocation.ts'
 import { writableNotFound } from '../not-found.ts'
 import { Session } from '../session.ts'
-import { mountedAt } from '../mounted-at.ts'
+import { requireUnused } from '../require-unused.ts'
 
 export interface RmFlags {
   readonly force?: boolean
@@ -23,25 +22,4 @@ export async function rm(invocation: Invocation, names: readonly string[], flags
     for (const layer of found) await layer.release()
   })
   invocation.output.result({ removed: names }, () => names.map((name) => `removed ${name}\n`).join(''))
-}
-
-async function requireUnused(layer: WritableLayer, root: string, force: boolean): Promise<void> {
-  const { name } = layer
-  if (await isClaimed(root, name)) {
-    throw new GraphDriverError(
-      'GD_LAYER_IN_USE',
-      `writable layer '${name}' is in use by a running process; end it`,
-      {
-        id: name,
-        users: ['graphdriver run'],
-      },
-    )
-  }
-  const place = force ? undefined : await mountedAt(layer)
-  if (place === undefined) return
-  throw new GraphDriverError(
-    'GD_LAYER_IN_USE',
-    `writable layer '${name}' is mounted at ${place}; graphdriver unmount ${name} first, or rm --force`,
-    { id: name, users: [place] },
-  )
 }

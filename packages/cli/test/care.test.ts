@@ -1,0 +1,130 @@
+/** check, scrub and gc. */
+import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { need } from '@tooling/lab'
+import { describe, expect, test } from 'vitest'
+import { contentOf, type DataRoot, demoRoot, emptyRoot } from './data-root.ts'
+import { demoName, graphdriver, succeed } from './graphdriver.ts'
+
+const missing = need({ root: true, kernelFilesystem: 'overlay' })
+
+interface Told {
+  readonly layers: number
+  readonly bytes: number
+  readonly findings: readonly {
+    readonly kind: string
+    readonly object: string
+    readonly file?: string
+    readonly remedy: string
+  }[]
+}
+
+/** A regular file with content that a layer of the demo image has, as its driver keeps it. */
+function fileOf(root: DataRoot): { readonly path: string; readonly name: string } {
+  const home = path.join(root.path, 'overlay2')
+  for (const id of readdirSync(home)) {
+    const diff = path.join(home, id, 'diff')
+    for (const entry of id === 'l' ? [] : readdirSync(diff, { recursive: true, withFileTypes: true })) {
+      const file = path.join(entry.parentPath, entry.name)
+      if (entry.isFile() && readFileSync(file).length > 0)
+        return { path: file, name: path.relative(diff, file) }
+    }
+  }
+  throw new Error('the demo image has no file')
+}
+
+const at = (root: DataRoot): readonly string[] => ['--root', root.path, '--driver', 'overlay2']
+
+describe.skipIf(missing !== undefined)(`check, scrub and gc (${missing ?? 'as root'})`, () => {
+  test('an empty root and a sound one have nothing wrong, and are as before', async () => {
+    await using empty = await emptyRoot()
+    expect(await succeed(['--root', empty.path, 'check'])).toBe('checked 0 layers: nothing is damaged\n')
+    await using root = await demoRoot()
+    await succeed([...at(root), 'mount', demoName, '--name', 'box'])
+    await succeed([...at(root), 'unmount', 'box'])
+    const before = contentOf(root.path)
+    expect(await succeed([...at(root), 'check'])).toMatch(
+      /^checked \d layers?, 1 writable layer: nothing is damaged\n$/,
+    )
+    expect(await succeed([...at(root), '--read-only', 'check', '--full', demoName])).toMatch(
+      /^checked \d layers?, \d.* read: nothing is damaged\n$/,
+    )
+    expect(contentOf(root.path)).toEqual(before)
+  })
+
+  test('a file that a power cut emptied is found by --full, named, and the exit code says so', async () => {
+    await using root = await demoRoot()
+    const file = fileOf(root)
+    const size = readFileSync(file.path).length
+    truncateSync(file.path)
+    expect((await graphdriver([...at(root), 'check'])).code).toBe(0)
+    const { code, stdout } = await graphdriver([...at(root), 'check', '--full'])
+    expect(code).toBe(1)
+    expect(stdout).toContain(`${file.name} expected ${size} bytes, found 0 bytes; graphdriver repair --from`)
+    expect(stdout).toMatch(/, 1 damaged\n$|: 1 damaged\n$/)
+    const told = JSON.parse((await graphdriver([...at(root), '--json', 'scrub'])).stdout) as Told
+    expect(told.findings).toMatchObject([{ kind: 'damage', file: file.name }])
+    expect(told.bytes).toBeGreaterThan(0)
+  })
+
+  test('names and images are looked at too', async () => {
+    await using root = await demoRoot()
+    const configs = path.join(root.path, 'image/overlay2/imagedb/content/sha256')
+    const [config = ''] = readdirSync(configs)
+    truncateSync(path.join(configs, config))
+    const { code, stdout } = await graphdriver([...at(root), '--json', 'check'])
+    const { findings } = JSON.parse(stdout) as Told
+    expect(code).toBe(1)
+    expect(findings).toMatchObject([
+      { kind: 'damage', object: 'image', file: path.join(configs, config) },
+      { kind: 'damage', object: `name ${demoName}`, remedy: expect.stringContaining('rmi') },
+    ])
+  })
+
+  test('gc tells of what is left over and why, and deletes it and nothing else', async () => {
+    await using root = await demoRoot()
+    const before = contentOf(root.path)
+    const begun = path.join(root.path, 'image/overlay2/layerdb/tmp/write-set-1')
+    mkdirSync(begun, { recursive: true })
+    writeFileSync(path.join(begun, 'cache-id'), 'a'.repeat(64))
+    const withLeftover = contentOf(root.path)
+    expect(await succeed([...at(root), 'gc', '--dry-run'])).toBe(
+      `would delete ${begun}: a record that was not finished\n1 thing to delete\n`,
+    )
+    expect(contentOf(root.path)).toEqual(withLeftover)
+    const { code, stdout } = await graphdriver([...at(root), 'check'])
+    expect([code, stdout]).toEqual([0, expect.stringContaining('1 left over')])
+    expect(await succeed([...at(root), 'gc'])).toContain('1 thing deleted\n')
+    rmSync(path.dirname(begun), { recursive: true, force: true })
+    expect(contentOf(root.path)).toEqual(before.filter((line) => !line.includes('layerdb/tmp')))
+    expect(await succeed([...at(root), 'gc'])).toBe('0 things deleted\n')
+  })
+
+  test('a damaged recipe does not keep the other layers from being read', async () => {
+    await using root = await demoRoot()
+    const records = path.join(root.path, 'image/overlay2/layerdb/sha256')
+    const [first = ''] = readdirSync(records)
+    writeFileSync(path.join(records, first, 'tar-split.json.gz'), gzipSync('{}\n'))
+    const { code, stdout } = await graphdriver([...at(root), '--json', 'check', '--full'])
+    const { findings, layers } = JSON.parse(stdout) as Told
+    expect([code, findings.length, layers]).toEqual([1, 1, readdirSync(records).length])
+    expect(findings[0]?.object).toBe(`layer sha256:${first}`)
+  })
+
+  test.for([
+    [['check', 'nobody'], 1, 'nobody'],
+    [['check', '--full', '--rate', 'fast'], 2, "'fast' is no number of bytes"],
+    [['gc', 'everything'], 2, 'everything'],
+  ] as const)('%j is refused', async ([args, exit, words]) => {
+    await using root = await demoRoot()
+    const { code, stderr } = await graphdriver([...at(root), ...args])
+    expect([code, stderr]).toEqual([exit, expect.stringContaining(words)])
+  })
+
+  test('gc is refused where nothing may be changed', async () => {
+    await using root = await demoRoot()
+    const { code, stderr } = await graphdriver([...at(root), '--read-only', 'gc'])
+    expect([code, stderr]).toEqual([1, expect.stringContaining('GD_READ_ONLY')])
+  })
+})

@@ -1,0 +1,242 @@
+/**
+ * Image layers that are damaged, made again from tars that come from elsewhere.
+ *
+ * A layer of a driver cannot be changed once another stands on it. So the damaged layer and all that stand on it, writable
+ * ones too, are made anew beside the old; only when all of them are there and on the disk do their records change, each by
+ * one exchange of two directories. Whenever the process ends, every record names layers that are whole as far as they
+ * were. The old ones go into quarantine, before anything points elsewhere.
+ */
+import path from 'node:path'
+import {
+  type CallOptions,
+  type ChainId,
+  type DiffId,
+  GraphDriverError,
+  type LayerId,
+  type LayerRecord,
+  parseLayerId,
+  randomLayerId,
+  type TarStream,
+  type WritableLayerRecord,
+} from '@graphdriver/core'
+import { layerDirectory, mountDirectory, tarSplitName } from './layerdb.ts'
+import type { LayerNode } from './layer-graph.ts'
+import { layerFiles } from './layer-record.ts'
+import { layerTar } from './layer-tar.ts'
+import { mountFiles, mountIdFiles } from './mount-record.ts'
+import { quarantine, readQuarantine } from './quarantine.ts'
+import { requireDigest } from './register.ts'
+import type { StoreContext, WritableNode } from './store-context.ts'
+import { takeIn } from './tar-intake.ts'
+import { TarSource } from './tar-source.ts'
+import { Transaction } from './transaction.ts'
+
+/** The uncompressed tar of a layer. */
+export type LayerOpener = (options: CallOptions) => TarStream
+
+export interface RepairOptions extends CallOptions {
+  /** The image layers that are damaged. */
+  readonly damaged: readonly ChainId[]
+  /** @returns undefined for a layer that is not to be had */
+  readonly source: (diffId: DiffId) => LayerOpener | undefined
+  /** Throws when somebody uses a writable layer, which is about to be replaced by an equal one. */
+  readonly requireUnused: (name: string) => Promise<void>
+  /** Hears of each layer that is made again. */
+  readonly onLayer?: ((layer: LayerRecord) => void) | undefined
+}
+
+export interface Repaired {
+  /** What was made again: the damaged layers and those that stand on them. */
+  readonly layers: readonly ChainId[]
+  readonly writable: readonly string[]
+  /** What no source had; these, and what stands on them, are as before. */
+  readonly missing: readonly DiffId[]
+  /** The directory that names what was replaced; undefined when nothing was. */
+  readonly quarantine: string | undefined
+}
+
+/** @throws what `requireUnused` and making layers throw; then all records are as before */
+export async function repairLayers(context: StoreContext, options: RepairOptions): Promise<Repaired> {
+  const { plan, missing } = planOf(context.graph.records(), options)
+  const planned = new Set(plan.map(({ chainId }) => chainId))
+  const writable = Array.from(context.writable.values()).filter(
+    ({ record }) => record.parent !== undefined && planned.has(record.parent),
+  )
+  for (const { record } of writable) await options.requireUnused(record.name)
+  const names = writable.map(({ record }) => record.name)
+  if (plan.length === 0) return { layers: [], writable: [], missing, quarantine: undefined }
+  const rebuilding = new Rebuilding(context, options)
+  try {
+    for (const record of plan) await rebuilding.image(record)
+    for (const node of writable) await rebuilding.writable(node)
+    const directory = await rebuilding.exchange()
+    return { layers: [...planned], writable: names, missing, quarantine: directory }
+  } catch (error) {
+    await rebuilding.abandon()
+    throw error
+  } finally {
+    await rebuilding[Symbol.asyncDispose]()
+  }
+}
+
+/** Base first. */
+function planOf(
+  records: readonly LayerRecord[],
+  { damaged, source }: RepairOptions,
+): { readonly plan: readonly LayerRecord[]; readonly missing: readonly DiffId[] } {
+  const plan: LayerRecord[] = []
+  const missing: DiffId[] = []
+  const planned = new Set<ChainId>()
+  const lost = new Set<ChainId>()
+  for (const record of records) {
+    const { chainId, diffId, parent } = record
+    const isDamaged = damaged.includes(chainId)
+    if (isDamaged && source(diffId) === undefined) missing.push(diffId)
+    if ((parent !== undefined && lost.has(parent)) || (isDamaged && source(diffId) === undefined)) {
+      lost.add(chainId)
+    } else if (isDamaged || (parent !== undefined && planned.has(parent))) {
+      planned.add(chainId)
+      plan.push(record)
+    }
+  }
+  return { plan, missing }
+}
+
+interface Rebuilt {
+  readonly transaction: Transaction
+  /** The directory of the record that it takes the place of. */
+  readonly target: string
+  readonly mode: number
+  /** What it replaces, each after those that stand on it. */
+  readonly old: readonly (readonly [what: string, id: LayerId])[]
+}
+
+class Rebuilding implements AsyncDisposable {
+  readonly #context: StoreContext
+  readonly #options: RepairOptions
+  /** The new names of image layers. */
+  readonly #fresh = new Map<ChainId, LayerId>()
+  readonly #rebuilt: Rebuilt[] = []
+  /** How many have taken their places: their transactions are empty shells now. */
+  #exchanged = 0
+
+  constructor(context: StoreContext, options: RepairOptions) {
+    this.#context = context
+    this.#options = options
+  }
+
+  async image(record: LayerRecord): Promise<void> {
+    const { signal, source, onLayer, damaged } = this.#options
+    const { driver, layerdb, graph } = this.#context
+    const { chainId, diffId, parent } = record
+    const node = graph.get(chainId)
+    const open: LayerOpener | undefined =
+      source(diffId) ?? (node === undefined ? undefined : (call) => layerTar(this.#context, node, call))
+    if (open === undefined || (damaged.includes(chainId) && source(diffId) === undefined))
+      throw new GraphDriverError('GD_LAYER_NOT_FOUND', `layer ${chainId} went while it was repaired`, {
+        id: chainId,
+      })
+    const cacheId = randomLayerId()
+    const transaction = await this.#begin(
+      [cacheId],
+      { 'cache-id': cacheId },
+      {
+        target: layerDirectory(layerdb, chainId),
+        mode: 0o700,
+        old: [[chainId, record.cacheId]],
+      },
+    )
+    const below = this.#cacheOf(parent)
+    await driver.create(cacheId, { parent: below, signal })
+    await using tar = new TarSource(open({ signal }), signal)
+    const { diffId: found, diffSize } = await takeIn(tar, {
+      recipe: path.join(transaction.directory, tarSplitName),
+      apply: (passed) => driver.applyDiff(cacheId, below, passed, { signal }),
+    })
+    requireDigest(diffId, found)
+    await transaction.write(layerFiles({ chainId, diffId, parent, cacheId, diffSize }))
+    this.#fresh.set(chainId, cacheId)
+    onLayer?.(record)
+  }
+
+  /** The same changes on a new stack. */
+  async writable({ record, parent }: WritableNode): Promise<void> {
+    const { signal } = this.#options
+    const { driver, layerdb } = this.#context
+    const { name, mountId: oldMount, initId: oldInit } = record
+    const mountId = randomLayerId()
+    const initId = oldInit === undefined ? undefined : parseLayerId(`${mountId}-init`)
+    const old = [
+      [`mount:${name}`, oldMount] as const,
+      ...(oldInit === undefined ? [] : [[`init:${name}`, oldInit] as const]),
+    ]
+    const made = initId === undefined ? [mountId] : [mountId, initId]
+    const transaction = await this.#begin(made, mountIdFiles({ mountId, initId }), {
+      target: mountDirectory(layerdb, name),
+      mode: 0o755,
+      old,
+    })
+    let [below, oldBelow] = [this.#cacheOf(record.parent), await this.#standsOn(record, parent)]
+    const init = initId === undefined || oldInit === undefined ? [] : [[oldInit, initId] as const]
+    const pairs = [...init, [oldMount, mountId] as const]
+    for (const [from, to] of pairs) {
+      await driver.createReadWrite(to, { parent: below, signal })
+      await driver.applyDiff(to, below, driver.diff(from, oldBelow, { signal }), { signal })
+      ;[below, oldBelow] = [to, from]
+    }
+    await transaction.write(mountFiles(record.parent))
+  }
+
+  /** Nothing has changed before, and from here on nothing can fail that matters. @returns the quarantine */
+  async exchange(): Promise<string> {
+    const { driver, filesystem, layerdb } = this.#context
+    for (const place of [driver.home, layerdb.directory]) await filesystem.run(place)
+    this.#options.signal?.throwIfAborted()
+    const directory = await quarantine(
+      layerdb,
+      this.#rebuilt.toReversed().flatMap(({ old }) => old),
+    )
+    for (const { transaction, target, mode } of this.#rebuilt) {
+      await transaction.exchange(target, mode)
+      this.#exchanged++
+    }
+    return directory
+  }
+
+  /** Removes what has not taken its place, topmost first. */
+  async abandon(): Promise<void> {
+    for (const { transaction } of this.#rebuilt.slice(this.#exchanged).toReversed())
+      await transaction.abandon()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { transaction } of this.#rebuilt) await transaction[Symbol.asyncDispose]()
+  }
+
+  async #begin(
+    layers: readonly LayerId[],
+    ids: Readonly<Record<string, string>>,
+    rest: Omit<Rebuilt, 'transaction'>,
+  ): Promise<Transaction> {
+    const transaction = await Transaction.begin(this.#context, layers, ids)
+    this.#rebuilt.push({ transaction, ...rest })
+    return transaction
+  }
+
+  /** A repair that was cut short has replaced the layers below, and left the writable one on the old. */
+  async #standsOn(
+    { name, mountId }: WritableLayerRecord,
+    parent: LayerNode | undefined,
+  ): Promise<LayerId | undefined> {
+    if (parent === undefined) return undefined
+    const { chainId, cacheId } = parent.record
+    const all = await readQuarantine(this.#context.layerdb)
+    const left = all.find(({ byWhat }) => byWhat.get(`mount:${name}`) === mountId)
+    return left?.byWhat.get(chainId) ?? cacheId
+  }
+
+  #cacheOf(chainId: ChainId | undefined): LayerId | undefined {
+    if (chainId === undefined) return undefined
+    return this.#fresh.get(chainId) ?? this.#context.graph.get(chainId)?.record.cacheId
+  }
+}
