@@ -2,10 +2,12 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { gzipSync } from 'node:zlib'
+import { rawTar } from '@graphdriver/core/conformance'
 import { need } from '@tooling/lab'
 import { describe, expect, test } from 'vitest'
 import { contentOf, type DataRoot, demoRoot, emptyRoot } from './data-root.ts'
-import { demoName, graphdriver, succeed } from './graphdriver.ts'
+import { demoImage, demoName, graphdriver, succeed } from './graphdriver.ts'
+import { ociLayout } from './oci-layout.ts'
 
 const missing = need({ root: true, kernelFilesystem: 'overlay' })
 
@@ -66,6 +68,36 @@ describe.skipIf(missing !== undefined)(`check, scrub and gc (${missing ?? 'as ro
     const told = JSON.parse((await graphdriver([...at(root), '--json', 'scrub'])).stdout) as Told
     expect(told.findings).toMatchObject([{ kind: 'damage', file: file.name }])
     expect(told.bytes).toBeGreaterThan(0)
+  })
+
+  test('repair makes what is damaged again from the file that it came from, with the container on it', async () => {
+    await using root = await demoRoot()
+    const mounted = (await succeed([...at(root), 'mount', demoName, '--name', 'box'])).trim()
+    writeFileSync(path.join(mounted, 'work'), 'hours of it')
+    truncateSync(fileOf(root).path)
+    const busy = await graphdriver([...at(root), 'repair', '--from', demoImage])
+    expect([busy.code, busy.stderr]).toEqual([1, expect.stringContaining('graphdriver unmount box')])
+    await succeed([...at(root), 'unmount', 'box'])
+    expect(await succeed([...at(root), 'repair', '--from', demoImage])).toMatch(
+      /^made \d layers? and 1 writable layer again\nwhat was replaced is kept until: graphdriver gc --quarantined\n$/,
+    )
+    expect(await succeed([...at(root), 'check', '--full'])).toContain(': nothing is damaged\n')
+    expect(await succeed([...at(root), 'changes', 'box'])).toBe('A /work\n')
+    const { stdout } = await graphdriver([...at(root), '--json', 'gc', '--quarantined'])
+    expect((JSON.parse(stdout) as { quarantined: readonly string[] }).quarantined.length).toBeGreaterThan(1)
+    expect(await succeed([...at(root), 'changes', 'box'])).toBe('A /work\n')
+    expect(await succeed([...at(root), 'repair', '--from', demoImage])).toBe('nothing was repaired\n')
+  })
+
+  test('a layer that is in no file stays as it is, and repair says so', async () => {
+    await using root = await demoRoot()
+    truncateSync(fileOf(root).path)
+    const before = contentOf(root.path)
+    const other = path.join(root.scratch, 'other')
+    await ociLayout(other, rawTar({ name: 'file', data: 'of another image' }))
+    const { code, stdout } = await graphdriver([...at(root), 'repair', '--from', other])
+    expect([code, stdout]).toEqual([1, expect.stringContaining('is damaged, and in none of the files')])
+    expect(contentOf(root.path)).toEqual(before)
   })
 
   test('names and images are looked at too', async () => {

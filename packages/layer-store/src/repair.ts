@@ -117,8 +117,6 @@ class Rebuilding implements AsyncDisposable {
   /** The new names of image layers. */
   readonly #fresh = new Map<ChainId, LayerId>()
   readonly #rebuilt: Rebuilt[] = []
-  /** How many have taken their places: their transactions are empty shells now. */
-  #exchanged = 0
 
   constructor(context: StoreContext, options: RepairOptions) {
     this.#context = context
@@ -187,7 +185,7 @@ class Rebuilding implements AsyncDisposable {
     await transaction.write(mountFiles(record.parent))
   }
 
-  /** Nothing has changed before, and from here on nothing can fail that matters. @returns the quarantine */
+  /** Nothing has changed before; what fails from here on leaves every record with layers that are there. @returns the quarantine */
   async exchange(): Promise<string> {
     const { driver, filesystem, layerdb } = this.#context
     for (const place of [driver.home, layerdb.directory]) await filesystem.run(place)
@@ -196,17 +194,13 @@ class Rebuilding implements AsyncDisposable {
       layerdb,
       this.#rebuilt.toReversed().flatMap(({ old }) => old),
     )
-    for (const { transaction, target, mode } of this.#rebuilt) {
-      await transaction.exchange(target, mode)
-      this.#exchanged++
-    }
+    for (const { transaction, target, mode } of this.#rebuilt) await transaction.exchange(target, mode)
     return directory
   }
 
   /** Removes what has not taken its place, topmost first. */
   async abandon(): Promise<void> {
-    for (const { transaction } of this.#rebuilt.slice(this.#exchanged).toReversed())
-      await transaction.abandon()
+    for (const { transaction } of this.#rebuilt.toReversed()) await transaction.abandon()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -20,6 +20,8 @@ export class Transaction implements AsyncDisposable {
   readonly directory: string
   readonly #context: StoreContext
   readonly #layers: readonly LayerId[]
+  /** The record is where it belongs, and its layers are in use. */
+  #isPlaced = false
 
   private constructor(context: StoreContext, directory: string, layers: readonly LayerId[]) {
     this.#context = context
@@ -94,6 +96,7 @@ export class Transaction implements AsyncDisposable {
       await rm(target, { recursive: true, force: true })
       await rename(this.directory, target)
     }
+    this.#isPlaced = true
     await syncDirectory(path.dirname(target))
     await rm(this.directory, { recursive: true, force: true })
   }
@@ -103,6 +106,7 @@ export class Transaction implements AsyncDisposable {
    * one already that led here, and because nothing is lost by it: the directory stays, and `collect` tries again.
    */
   async abandon(): Promise<void> {
+    if (this.#isPlaced) return
     try {
       for (const layer of this.#layers) await this.#context.driver.remove(layer)
       await rm(this.directory, { recursive: true, force: true })

@@ -1,5 +1,6 @@
 /** A whole image, loaded. */
 import { access } from 'node:fs/promises'
+import { FastInflate } from '@graphdriver/sys'
 import { benchmarkImage, debianImage } from '@tooling/lab'
 import {
   containerd,
@@ -24,6 +25,12 @@ const peers: readonly Loader[] = [
 ]
 const floors = ['tar + sha256sum', 'bsdtar + sha256sum', 'umoci']
 
+function inflatedBy(): string {
+  return FastInflate.create() === undefined
+    ? 'ours inflates by zlib: ISA-L (package libisal2) is not installed'
+    : 'ours inflates by ISA-L (package libisal2), dockerd by unpigz'
+}
+
 const titles: Readonly<Record<Form, string>> = { tar: 'uncompressed', gzip: 'gzip', zstd: 'zstd' }
 
 function loadWork(form: Form, until: 'visible' | 'durable', goals: readonly Goal[]): Work {
@@ -38,7 +45,7 @@ function loadWork(form: Form, until: 'visible' | 'durable', goals: readonly Goal
       const image = await (setting.scale === 'full' ? benchmarkImage() : debianImage())
       const loaders = [graphdriver(durable ? 'safe' : 'fast'), ...peers]
       const contenders: Contender[] = []
-      const notes: string[] = []
+      const notes: string[] = form === 'gzip' ? [inflatedBy()] : []
       for (const loader of loaders) {
         const input = loader.input(image, form)
         // The small image has names that are no UTF-8.
