@@ -5,11 +5,11 @@
  * `layerdb/.graphdriver-quarantine/<time>-<random>/layers` has a line for each: what it was, and the driver's name of it.
  */
 import { randomBytes } from 'node:crypto'
-import { mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { mkdir, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { asLayerId, type LayerId } from '@graphdriver/core'
-import { isSystemError, syncDirectory } from '@graphdriver/sys'
-import type { Layerdb } from './layerdb.ts'
+import { syncDirectory } from '@graphdriver/sys'
+import { type Layerdb, namesIn } from './layerdb.ts'
 import { readRecordFile, writeRecordFile } from './record-file.ts'
 
 const shelfName = '.graphdriver-quarantine'
@@ -59,13 +59,4 @@ export async function readQuarantine({ directory }: Layerdb): Promise<readonly Q
 /** Of what is in it nothing may be there any more. */
 export async function endQuarantine({ directory }: Quarantined): Promise<void> {
   await rm(directory, { recursive: true })
-}
-
-async function namesIn(directory: string): Promise<readonly string[]> {
-  try {
-    return (await readdir(directory)).toSorted()
-  } catch (error) {
-    if (isSystemError(error, 'ENOENT')) return []
-    throw error
-  }
 }

@@ -1,9 +1,8 @@
-import { readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { type ChainId, isGraphDriverError, parseChainId, type WritableLayerRecord } from '@graphdriver/core'
 import { isSystemError } from '@graphdriver/sys'
 import { readIndex, stampOf } from './layer-index.ts'
-import { layerDirectory, mountDirectory, removingSuffix } from './layerdb.ts'
+import { layerDirectory, mountDirectory, namesIn, removingSuffix } from './layerdb.ts'
 import { type LayerNode, retain } from './layer-graph.ts'
 import { readLayerRecord, type StoredLayer } from './layer-record.ts'
 import { parseMountName, readMountRecord } from './mount-record.ts'
@@ -143,15 +142,5 @@ async function inBatches(
   for (let start = 0; start < names.length; start += batch) {
     signal?.throwIfAborted()
     await Promise.all(names.slice(start, start + batch).map(action))
-  }
-}
-
-/** Sorted, so that the same disk gives the same order. */
-async function namesIn(directory: string): Promise<readonly string[]> {
-  try {
-    return (await readdir(directory)).sort()
-  } catch (error) {
-    if (isSystemError(error, 'ENOENT')) return []
-    throw error
   }
 }

@@ -2,8 +2,9 @@ import { inUserNamespace, readlinkat, RESOLVE, S, type Stat } from '@graphdriver
 import { cleanName, type EntryPath } from '../apply/entry-path.ts'
 import { modeBits } from '../apply/metadata.ts'
 import { meaningOf } from '../apply/whiteout.ts'
-import type { TarEntryType, TarHeader } from '../tar/header.ts'
+import type { TarHeader } from '../tar/header.ts'
 import type { TarHandler } from '../tar/parser.ts'
+import { entryTypes } from '../tree/entry-writer.ts'
 import { ParentDirectories } from '../tree/parent-directories.ts'
 import type { TreeEntry } from '../tree/walk.ts'
 import type { TreeDamage } from './examine.ts'
@@ -15,15 +16,6 @@ type Expected = Pick<TarHeader, 'type' | 'mode' | 'uid' | 'gid' | 'devMajor' | '
   /** Its content is compared by itself, and missed if it is missing. */
   readonly hasContent: boolean
 }
-
-const formats: ReadonlyMap<number, TarEntryType> = new Map([
-  [S.IFREG, 'file'],
-  [S.IFDIR, 'directory'],
-  [S.IFLNK, 'symlink'],
-  [S.IFCHR, 'char'],
-  [S.IFBLK, 'block'],
-  [S.IFIFO, 'fifo'],
-])
 
 /** What the entries of a tar say of the tree that they leave, but for contents. */
 export class EntryExpectations implements TarHandler {
@@ -103,7 +95,7 @@ function* differences(
   found: TreeEntry | undefined,
   isLinked: boolean,
 ): Generator<{ readonly expected: string; readonly found: string }> {
-  const type = found === undefined ? 'nothing' : formats.get(found.stat.mode & S.IFMT)
+  const type = found === undefined ? 'nothing' : entryTypes.get(found.stat.mode & S.IFMT)
   if (found === undefined || type !== expected.type) {
     yield { expected: `a ${expected.type}`, found: type ?? 'something else' }
     return

@@ -9,8 +9,8 @@ const empty = Buffer.alloc(0)
 const noXattrs: readonly XattrRecord[] = []
 const slash = Buffer.from('/')
 
-/** What an entry of a tree is in an archive; sockets are nothing there. */
-const types: ReadonlyMap<number, TarEntry['type']> = new Map([
+/** What an entry of a tree is in an archive, by the type bits of its mode; sockets are nothing there. */
+export const entryTypes: ReadonlyMap<number, TarEntry['type']> = new Map([
   [S.IFREG, 'file'],
   [S.IFDIR, 'directory'],
   [S.IFLNK, 'symlink'],
@@ -32,7 +32,7 @@ export class EntryWriter {
 
   /** Adds an entry as it is now. What vanishes before it is read is left out, as if the walk had come later. */
   add(entry: TreeEntry): void {
-    const type = types.get(entry.stat.mode & S.IFMT)
+    const type = entryTypes.get(entry.stat.mode & S.IFMT)
     if (type === undefined) return
     try {
       if (type === 'directory') this.#tar.entry(describe(entry, type, Buffer.concat([entry.path, slash])))

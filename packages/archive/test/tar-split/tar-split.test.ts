@@ -168,25 +168,31 @@ test('a file that changed, grew, shrank or went is named', async () => {
       return error
     }
   }
-  const corrupt = (message: RegExp): unknown =>
+  const corrupt = (message: RegExp, expected: string, found: RegExp): unknown =>
     expect.objectContaining({
       code: 'GD_LAYER_CORRUPT',
       message: expect.stringMatching(message),
-      details: { id: scratch.path, path: 'etc/motd' },
+      details: { id: scratch.path, path: 'etc/motd', expected, found: expect.stringMatching(found) },
     })
-  expect(await failure()).toEqual(corrupt(/missing/))
+  expect(await failure()).toEqual(corrupt(/missing/, 'a file', /^nothing$/))
   writeFileSync(motd, 'ho\n')
-  expect(await failure()).toEqual(corrupt(/CRC-64 should be 6149981000000000, found [0-9a-f]{16}/))
+  expect(await failure()).toEqual(
+    corrupt(
+      /CRC-64 should be 6149981000000000, found [0-9a-f]{16}/,
+      'CRC-64 6149981000000000',
+      /^CRC-64 [0-9a-f]{16}$/,
+    ),
+  )
   writeFileSync(motd, 'hi\nmore')
-  expect(await failure()).toEqual(corrupt(/should have 3 bytes, found 7 bytes/))
+  expect(await failure()).toEqual(corrupt(/should have 3 bytes, found 7 bytes/, '3 bytes', /^7 bytes$/))
   writeFileSync(motd, 'h')
-  expect(await failure()).toEqual(corrupt(/should have 3 bytes, found 1 bytes/))
+  expect(await failure()).toEqual(corrupt(/should have 3 bytes, found 1 bytes/, '3 bytes', /^1 bytes$/))
   execFileSync('rm', [motd])
   symlinkSync('/etc/hostname', motd)
-  expect(await failure()).toEqual(corrupt(/missing/))
+  expect(await failure()).toEqual(corrupt(/missing/, 'a file', /^nothing$/))
   execFileSync('rm', [motd])
   execFileSync('mkfifo', [motd])
-  expect(await failure()).toEqual(corrupt(/found no file/))
+  expect(await failure()).toEqual(corrupt(/found no file/, '3 bytes', /^no file$/))
 })
 
 test('symlinks to directories are followed inside the root only', async () => {
