@@ -45,8 +45,13 @@ export class DockerApi implements Disposable {
     return (answer as { readonly Id: string }).Id
   }
 
+  async start(id: string): Promise<void> {
+    await this.call('POST', `/containers/${id}/start`)
+  }
+
+  /** Ends it, if it runs. */
   async remove(id: string): Promise<void> {
-    await this.call('DELETE', `/containers/${id}`)
+    await this.call('DELETE', `/containers/${id}?force=1`)
   }
 
   [Symbol.dispose](): void {

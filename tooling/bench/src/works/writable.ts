@@ -60,6 +60,9 @@ export function prepareEngines(
   })
 }
 
+/** Of containers that are started; each takes as long as dozens that are not. */
+const startedCount = 32
+
 function cycle(width: number): Work {
   const goals: Goal[] = (['median', 'p99'] as const).map((statistic) => ({
     metric: 'wall',
@@ -104,11 +107,22 @@ function cycle(width: number): Work {
               ),
             }),
           },
+          {
+            name: 'dockerd, started',
+            round: async () => ({
+              wall: await inTurns(startedCount, width, async () => {
+                const id = await docker.create(image.reference, ['/bin/true'])
+                await docker.start(id)
+                await docker.remove(id)
+              }),
+            }),
+          },
         ],
         [
           `${count} layers a round`,
           'containerd: Prepare and Remove by its API, mount(2) and umount(2) by the client, as its clients do',
           'dockerd: a container is created and removed by its API, which mounts the layer below it, the init layer',
+          `dockerd, started: ${startedCount} are started too, which mounts the container's own layer, and runs a process`,
         ],
       )
     },
