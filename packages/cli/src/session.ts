@@ -81,12 +81,11 @@ export class Session implements AsyncDisposable {
     action: (stores: Stores) => Promise<T>,
     options: { readonly always?: boolean } = {},
   ): Promise<T> {
-    this.#requireWritable()
     const signal = options.always === true ? new AbortController().signal : this.#invocation.signal
-    await using _ = await this.#lock('exclusive', signal)
-    await using stores = await this.#stores(false, signal)
-    await this.#clear(stores, signal)
-    return await action(stores)
+    return await this.#alone(signal, async (stores) => {
+      await this.#clear(stores, signal)
+      return await action(stores)
+    })
   }
 
   /**
@@ -96,14 +95,13 @@ export class Session implements AsyncDisposable {
    * @throws GD_READ_ONLY with `--read-only`
    */
   async collecting(): Promise<readonly Leftover[]> {
-    this.#requireWritable()
     const { signal } = this.#invocation
-    await using _ = await this.#lock('exclusive', signal)
-    await using stores = await this.#stores(false, signal)
-    await this.#clearRuns(stores)
-    const leftovers = await stores.layers.leftovers({ signal })
-    await stores.layers.collect({ signal })
-    return leftovers
+    return await this.#alone(signal, async (stores) => {
+      await this.#clearRuns(stores)
+      const leftovers = await stores.layers.leftovers({ signal })
+      await stores.layers.collect({ signal })
+      return leftovers
+    })
   }
 
   /**
@@ -124,6 +122,13 @@ export class Session implements AsyncDisposable {
     if (!this.#invocation.settings.readOnly) return
     const message = `${this.root} was to be read only; leave out --read-only to change something there`
     throw new GraphDriverError('GD_READ_ONLY', message, { object: this.root })
+  }
+
+  async #alone<T>(signal: AbortSignal, action: (stores: Stores) => Promise<T>): Promise<T> {
+    this.#requireWritable()
+    await using _ = await this.#lock('exclusive', signal)
+    await using stores = await this.#stores(false, signal)
+    return await action(stores)
   }
 
   async #clear(stores: Stores, signal: AbortSignal): Promise<void> {

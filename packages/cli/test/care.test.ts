@@ -72,9 +72,11 @@ describe.skipIf(missing !== undefined)(`check, scrub and gc (${missing ?? 'as ro
 
   test('repair makes what is damaged again from the file that it came from, with the container on it', async () => {
     await using root = await demoRoot()
+    // Chosen before there is a container, whose files are not the image's.
+    const file = fileOf(root)
     const mounted = (await succeed([...at(root), 'mount', demoName, '--name', 'box'])).trim()
     writeFileSync(path.join(mounted, 'work'), 'hours of it')
-    truncateSync(fileOf(root).path)
+    truncateSync(file.path)
     const busy = await graphdriver([...at(root), 'repair', '--from', demoImage])
     expect([busy.code, busy.stderr]).toEqual([1, expect.stringContaining('graphdriver unmount box')])
     await succeed([...at(root), 'unmount', 'box'])
@@ -92,12 +94,15 @@ describe.skipIf(missing !== undefined)(`check, scrub and gc (${missing ?? 'as ro
   test('a layer that is in no file stays as it is, and repair says so', async () => {
     await using root = await demoRoot()
     truncateSync(fileOf(root).path)
-    const before = contentOf(root.path)
+    // Where a file is missed the whole layer is mounted to look for it, and overlayfs makes a directory of its own.
+    const content = (): readonly string[] =>
+      contentOf(root.path).filter((line) => !line.includes('/work/work '))
+    const before = content()
     const other = path.join(root.scratch, 'other')
     await ociLayout(other, rawTar({ name: 'file', data: 'of another image' }))
     const { code, stdout } = await graphdriver([...at(root), 'repair', '--from', other])
     expect([code, stdout]).toEqual([1, expect.stringContaining('is damaged, and in none of the files')])
-    expect(contentOf(root.path)).toEqual(before)
+    expect(content()).toEqual(before)
   })
 
   test('names and images are looked at too', async () => {

@@ -33,11 +33,7 @@ export async function loadLayers(
     const progress = new LayerProgress(source, index, count, onProgress)
     return {
       diffId: source.diffId,
-      open: (options) =>
-        decompress(progress.following(source.open({ ...options, transient: true })), {
-          ...options,
-          transient: true,
-        }),
+      open: (options) => tarOf(source, options, (bytes) => progress.following(bytes)),
       explain: (error) => explained(error, source, { signal }),
       onExisting: () => {
         loaded -= 1
@@ -53,14 +49,20 @@ export async function loadLayers(
 export async function layerOpeners(
   source: ImageSource,
   options: CallOptions = {},
-): Promise<ReadonlyMap<DiffId, (options: CallOptions) => TarStream>> {
+): Promise<ReadonlyMap<DiffId, StackedLayer['open']>> {
   const images = await source.images(options)
   const layers = images.flatMap((image) => image.layers)
   return new Map(layers.map((layer) => [layer.diffId, (call) => tarOf(layer, call)]))
 }
 
-function tarOf(layer: SourceLayer, options: CallOptions): TarStream {
-  return decompress(layer.open({ ...options, transient: true }), { ...options, transient: true })
+/** @param follow sees the bytes as they are stored, and passes them on */
+function tarOf(
+  layer: SourceLayer,
+  options: CallOptions,
+  follow: (bytes: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array> = (bytes) => bytes,
+): TarStream {
+  const call = { ...options, transient: true }
+  return decompress(follow(layer.open(call)), call)
 }
 
 /**

@@ -6,6 +6,7 @@ import { isSystemError } from '@graphdriver/sys'
 import { type Finding, reload } from './finding.ts'
 import { layerDirectory, mountDirectory, tarSplitName } from './layerdb.ts'
 import { readLayerRecord } from './layer-record.ts'
+import { mountIdFiles } from './mount-record.ts'
 import { listLeftovers } from './orphan.ts'
 import type { SkippedRecord } from './restore.ts'
 import type { StoreContext, WritableNode } from './store-context.ts'
@@ -83,12 +84,8 @@ async function* checkWritable(
   { driver, layerdb }: StoreContext,
   { record }: WritableNode,
 ): AsyncGenerator<Finding, void, void> {
-  const { name, mountId, initId } = record
-  const layers = [
-    ['mount-id', mountId] as const,
-    ...(initId === undefined ? [] : [['init-id', initId] as const]),
-  ]
-  for (const [file, id] of layers) {
+  const { name } = record
+  for (const [file, id] of Object.entries(mountIdFiles(record))) {
     if (await driver.exists(id)) continue
     yield {
       kind: 'damage',

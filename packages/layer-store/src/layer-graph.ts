@@ -62,8 +62,12 @@ export class LayerGraph {
     return this.#nodes.get(node.record.chainId) === node
   }
 
+  nodes(): Iterable<LayerNode> {
+    return this.#nodes.values()
+  }
+
   records(): readonly LayerRecord[] {
-    return Array.from(this.#nodes.values(), (node) => node.record)
+    return Array.from(this.nodes(), (node) => node.record)
   }
 }
 

@@ -18,7 +18,7 @@ export function mountFiles(parent: ChainId | undefined): Readonly<Record<string,
 /** The driver layers of a writable layer, as record files. */
 export function mountIdFiles(
   record: Pick<WritableLayerRecord, 'mountId' | 'initId'>,
-): Readonly<Record<string, string>> {
+): Readonly<Record<string, LayerId>> {
   return {
     'mount-id': record.mountId,
     ...(record.initId === undefined ? {} : { 'init-id': record.initId }),

@@ -10,6 +10,7 @@ import {
 } from '@graphdriver/core'
 import { isSystemError } from '@graphdriver/sys'
 import { removingSuffix, transactionPrefix } from './layerdb.ts'
+import { mountIdFiles } from './mount-record.ts'
 import { endQuarantine, type Quarantined, readQuarantine } from './quarantine.ts'
 import { readRecordFile } from './record-file.ts'
 import type { StoreContext } from './store-context.ts'
@@ -81,10 +82,8 @@ async function sizeOf(driver: Driver, id: LayerId, options: CallOptions): Promis
 /** What repairs have replaced, where no record names it any more. */
 export async function listQuarantined(context: StoreContext): Promise<readonly Quarantined[]> {
   const named = new Set<LayerId>(context.graph.records().map(({ cacheId }) => cacheId))
-  for (const { record } of context.writable.values()) {
-    named.add(record.mountId)
-    if (record.initId !== undefined) named.add(record.initId)
-  }
+  for (const { record } of context.writable.values())
+    for (const id of Object.values(mountIdFiles(record))) named.add(id)
   // A repair that was cut short: a writable layer still stands on what was replaced below it.
   const all = await readQuarantine(context.layerdb)
   return all.filter(({ layers }) => !layers.some((id) => named.has(id)))

@@ -11,12 +11,11 @@ import {
   type CallOptions,
   type ChainId,
   type DiffId,
-  GraphDriverError,
   type LayerId,
   type LayerRecord,
   parseLayerId,
   randomLayerId,
-  type TarStream,
+  type StackedLayer,
   type WritableLayerRecord,
 } from '@graphdriver/core'
 import { layerDirectory, mountDirectory, tarSplitName } from './layerdb.ts'
@@ -31,14 +30,11 @@ import { takeIn } from './tar-intake.ts'
 import { TarSource } from './tar-source.ts'
 import { Transaction } from './transaction.ts'
 
-/** The uncompressed tar of a layer. */
-export type LayerOpener = (options: CallOptions) => TarStream
-
 export interface RepairOptions extends CallOptions {
   /** The image layers that are damaged. */
   readonly damaged: readonly ChainId[]
   /** @returns undefined for a layer that is not to be had */
-  readonly source: (diffId: DiffId) => LayerOpener | undefined
+  readonly source: (diffId: DiffId) => StackedLayer['open'] | undefined
   /** Throws when somebody uses a writable layer, which is about to be replaced by an equal one. */
   readonly requireUnused: (name: string) => Promise<void>
   /** Hears of each layer that is made again. */
@@ -57,8 +53,8 @@ export interface Repaired {
 
 /** @throws what `requireUnused` and making layers throw; then all records are as before */
 export async function repairLayers(context: StoreContext, options: RepairOptions): Promise<Repaired> {
-  const { plan, missing } = planOf(context.graph.records(), options)
-  const planned = new Set(plan.map(({ chainId }) => chainId))
+  const { plan, missing } = planOf(context, options)
+  const planned = new Set(plan.map(({ record }) => record.chainId))
   const writable = Array.from(context.writable.values()).filter(
     ({ record }) => record.parent !== undefined && planned.has(record.parent),
   )
@@ -67,7 +63,7 @@ export async function repairLayers(context: StoreContext, options: RepairOptions
   if (plan.length === 0) return { layers: [], writable: [], missing, quarantine: undefined }
   const rebuilding = new Rebuilding(context, options)
   try {
-    for (const record of plan) await rebuilding.image(record)
+    for (const planned of plan) await rebuilding.image(planned)
     for (const node of writable) await rebuilding.writable(node)
     const directory = await rebuilding.exchange()
     return { layers: [...planned], writable: names, missing, quarantine: directory }
@@ -79,24 +75,32 @@ export async function repairLayers(context: StoreContext, options: RepairOptions
   }
 }
 
-/** Base first. */
+/** A layer to be made again, and where its tar is. */
+interface Planned {
+  readonly record: LayerRecord
+  readonly open: StackedLayer['open']
+}
+
+/** Base first. What is not damaged itself has its tar in the store, if it is nowhere else. */
 function planOf(
-  records: readonly LayerRecord[],
+  context: StoreContext,
   { damaged, source }: RepairOptions,
-): { readonly plan: readonly LayerRecord[]; readonly missing: readonly DiffId[] } {
-  const plan: LayerRecord[] = []
+): { readonly plan: readonly Planned[]; readonly missing: readonly DiffId[] } {
+  const plan: Planned[] = []
   const missing: DiffId[] = []
   const planned = new Set<ChainId>()
   const lost = new Set<ChainId>()
-  for (const record of records) {
+  for (const node of context.graph.nodes()) {
+    const { record } = node
     const { chainId, diffId, parent } = record
     const isDamaged = damaged.includes(chainId)
-    if (isDamaged && source(diffId) === undefined) missing.push(diffId)
-    if ((parent !== undefined && lost.has(parent)) || (isDamaged && source(diffId) === undefined)) {
+    const outside = source(diffId)
+    if (isDamaged && outside === undefined) missing.push(diffId)
+    if ((parent !== undefined && lost.has(parent)) || (isDamaged && outside === undefined)) {
       lost.add(chainId)
     } else if (isDamaged || (parent !== undefined && planned.has(parent))) {
       planned.add(chainId)
-      plan.push(record)
+      plan.push({ record, open: outside ?? ((call) => layerTar(context, node, call)) })
     }
   }
   return { plan, missing }
@@ -123,17 +127,10 @@ class Rebuilding implements AsyncDisposable {
     this.#options = options
   }
 
-  async image(record: LayerRecord): Promise<void> {
-    const { signal, source, onLayer, damaged } = this.#options
-    const { driver, layerdb, graph } = this.#context
+  async image({ record, open }: Planned): Promise<void> {
+    const { signal, onLayer } = this.#options
+    const { driver, layerdb } = this.#context
     const { chainId, diffId, parent } = record
-    const node = graph.get(chainId)
-    const open: LayerOpener | undefined =
-      source(diffId) ?? (node === undefined ? undefined : (call) => layerTar(this.#context, node, call))
-    if (open === undefined || (damaged.includes(chainId) && source(diffId) === undefined))
-      throw new GraphDriverError('GD_LAYER_NOT_FOUND', `layer ${chainId} went while it was repaired`, {
-        id: chainId,
-      })
     const cacheId = randomLayerId()
     const transaction = await this.#begin(
       [cacheId],
@@ -164,20 +161,20 @@ class Rebuilding implements AsyncDisposable {
     const { name, mountId: oldMount, initId: oldInit } = record
     const mountId = randomLayerId()
     const initId = oldInit === undefined ? undefined : parseLayerId(`${mountId}-init`)
-    const old = [
-      [`mount:${name}`, oldMount] as const,
-      ...(oldInit === undefined ? [] : [[`init:${name}`, oldInit] as const]),
-    ]
-    const made = initId === undefined ? [mountId] : [mountId, initId]
+    const mount = { what: `mount:${name}`, from: oldMount, to: mountId }
+    const moves =
+      oldInit === undefined || initId === undefined
+        ? [mount]
+        : [{ what: `init:${name}`, from: oldInit, to: initId }, mount]
+    const topFirst = moves.toReversed()
+    const made = topFirst.map(({ to }) => to)
     const transaction = await this.#begin(made, mountIdFiles({ mountId, initId }), {
       target: mountDirectory(layerdb, name),
       mode: 0o755,
-      old,
+      old: topFirst.map(({ what, from }) => [what, from] as const),
     })
     let [below, oldBelow] = [this.#cacheOf(record.parent), await this.#standsOn(record, parent)]
-    const init = initId === undefined || oldInit === undefined ? [] : [[oldInit, initId] as const]
-    const pairs = [...init, [oldMount, mountId] as const]
-    for (const [from, to] of pairs) {
+    for (const { from, to } of moves) {
       await driver.createReadWrite(to, { parent: below, signal })
       await driver.applyDiff(to, below, driver.diff(from, oldBelow, { signal }), { signal })
       ;[below, oldBelow] = [to, from]

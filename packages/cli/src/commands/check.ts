@@ -33,9 +33,8 @@ export async function check(
   await using session = await Session.openExisting(invocation)
   if (session === undefined && words[0] !== undefined) throw imageNotFound(words[0])
   const checked = session === undefined ? nothing : await examine(session, invocation, words, flags)
-  const damaged = checked.findings.filter(({ kind }) => kind === 'damage').length
   invocation.output.result({ driver: session?.driver.name, ...checked }, () => textOf(checked, flags))
-  return damaged === 0 ? 0 : 1
+  return damageIn(checked.findings) === 0 ? 0 : 1
 }
 
 async function examine(
@@ -53,7 +52,7 @@ async function examine(
     findings: [...(await Array.fromAsync(stores.layers.checkRecords({ signal }))), ...ofImages(stores)],
   }))
   const { chosen, layers, writable } = quick
-  const findings = chosen === undefined ? quick.findings : quick.findings.filter(concerns(chosen))
+  const findings = chosen === undefined ? quick.findings : concerning(chosen, quick.findings)
   const whole = {
     layers: chosen?.length ?? layers,
     writable: chosen === undefined ? writable : 0,
@@ -90,17 +89,20 @@ async function chainsOf(words: readonly string[], stores: Stores): Promise<reado
   for (const word of words) {
     const subject = await findSubject(word, stores)
     if (subject.kind === 'layer') chains.add(subject.layer.chainId)
-    if (subject.kind === 'image')
-      for (const { chainId } of stackOf(subject.image.chainId, stores.layers.layers())) chains.add(chainId)
-    if (subject.kind === 'writable')
-      for (const { chainId } of stackOf(subject.writable.parent, stores.layers.layers())) chains.add(chainId)
+    else {
+      const top = subject.kind === 'image' ? subject.image.chainId : subject.writable.parent
+      for (const { chainId } of stackOf(top, stores.layers.layers())) chains.add(chainId)
+    }
   }
   return [...chains]
 }
 
-function concerns(chains: readonly ChainId[]): (finding: Finding) => boolean {
-  const objects = new Set(chains.map((chain) => `layer ${chain}`))
-  return ({ object }) => objects.has(object)
+function concerning(chains: readonly ChainId[], findings: readonly Finding[]): readonly Finding[] {
+  return findings.filter(({ layer }) => layer !== undefined && chains.includes(layer))
+}
+
+function damageIn(findings: readonly Finding[]): number {
+  return findings.filter(({ kind }) => kind === 'damage').length
 }
 
 /** Images whose files cannot be used, and names of images that are not there. */
@@ -133,7 +135,7 @@ function textOf({ layers, writable, bytes, findings }: Checked, { full }: CheckF
     ', ',
   )
   const read = full === true ? `, ${formatBytes(bytes)} read` : ''
-  const damaged = findings.filter(({ kind }) => kind === 'damage').length
+  const damaged = damageIn(findings)
   const left = findings.length - damaged
   const ends = [
     damaged === 0 ? 'nothing is damaged' : `${damaged} damaged`,

@@ -1,4 +1,4 @@
-import type { CallOptions, ChainId, DiffId, TarStream } from '@graphdriver/core'
+import type { ChainId, DiffId, StackedLayer } from '@graphdriver/core'
 import { layerOpeners } from '@graphdriver/image'
 import type { Finding, Repaired } from '@graphdriver/layer-store'
 import { openSources } from '../image-loading.ts'
@@ -13,8 +13,7 @@ export interface RepairFlags {
   readonly from: readonly string[]
 }
 
-interface Outcome extends Omit<Repaired, 'quarantine'> {
-  readonly quarantine: string | undefined
+interface Outcome extends Repaired {
   /** What is still not as it should be. */
   readonly findings: readonly Finding[]
 }
@@ -25,7 +24,7 @@ const sound: Outcome = { layers: [], writable: [], missing: [], quarantine: unde
 export async function repair(invocation: Invocation, { from }: RepairFlags): Promise<number> {
   await requirePrivileges(invocation)
   await using opened = await openSources(from, invocation)
-  const openers = new Map<DiffId, (options: CallOptions) => TarStream>()
+  const openers = new Map<DiffId, StackedLayer['open']>()
   for (const source of opened.sources)
     for (const [diffId, open] of await layerOpeners(source, { signal: invocation.signal }))
       openers.set(diffId, open)
@@ -38,7 +37,7 @@ export async function repair(invocation: Invocation, { from }: RepairFlags): Pro
 async function mend(
   session: Session,
   { log, settings, signal }: Invocation,
-  openers: ReadonlyMap<DiffId, (options: CallOptions) => TarStream>,
+  openers: ReadonlyMap<DiffId, StackedLayer['open']>,
 ): Promise<Outcome> {
   const repaired = await session.changing(async (stores) => {
     const damaged = layersOf(await damageOf(stores, signal))
