@@ -15,7 +15,7 @@ import {
 } from '@graphdriver/sys/zfs'
 import { checkName, datasetOf, layerNotFound, mountPoint, removedPrefix } from './layout.ts'
 import { makeMountPoint } from './mount-point.ts'
-import { inPool } from './pool.ts'
+import { inPool, inPoolWhenFree } from './pool.ts'
 
 export interface Construction {
   readonly home: string
@@ -35,16 +35,21 @@ export function makeLayer({ home, filesystem, id, parent, size }: Construction):
     mountpoint: 'legacy',
     ...(size === undefined ? {} : { quota: BigInt(size) }),
   }
-  inPool(filesystem, () => {
-    try {
+  try {
+    inPoolWhenFree(filesystem, () => {
       if (parent === undefined) createDataset(dataset, properties)
       else clone(filesystem, parent, properties, dataset)
-      makeMountPoint(mountPoint(home, id))
-    } catch (error) {
-      if (isSystemError(error, 'EEXIST')) throw alreadyThere(id)
-      throw error
-    }
-  })
+    })
+  } catch (error) {
+    if (isSystemError(error, 'EEXIST')) throw alreadyThere(id)
+    throw error
+  }
+  try {
+    inPoolWhenFree(filesystem, () => makeMountPoint(mountPoint(home, id)))
+  } catch (error) {
+    discardDataset(dataset)
+    throw error
+  }
 }
 
 /** Whoever opens the home lets go of snapshots, which may be before there is a clone of one. */

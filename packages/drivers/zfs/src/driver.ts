@@ -37,7 +37,7 @@ import { changedSize, sizeOf } from './options.ts'
 import { describeDataset } from './description.ts'
 import { type Compared, touchedSince } from './difference.ts'
 import { makeMountPoint, renewMountPoint } from './mount-point.ts'
-import { inPool } from './pool.ts'
+import { inPool, inPoolWhenFree } from './pool.ts'
 
 interface Comparison extends AsyncDisposable {
   readonly trees: readonly [tree: string, base: string | undefined, options: CompareOptions]
@@ -238,7 +238,7 @@ export class ZfsDriver implements Driver {
   /** By mount(2): no process is started. ZFS itself lets a dataset be mounted once at a place. */
   async #mount(id: LayerId, target: string, label?: string): Promise<void> {
     // dockerd leaves none.
-    inPool(this.#filesystem, () => makeMountPoint(target))
+    inPoolWhenFree(this.#filesystem, () => makeMountPoint(target))
     try {
       const data = label === undefined ? undefined : contextOption(label)
       mount({ source: datasetOf(this.#filesystem, id), target, type: 'zfs', data })

@@ -1,7 +1,7 @@
 /** What goes wrong with a pool, and how it is. */
 import { GraphDriverError } from '@graphdriver/core'
 import { CommandError, isSystemError, run } from '@graphdriver/sys'
-import { poolOf, readProperties } from '@graphdriver/sys/zfs'
+import { poolOf, readProperties, syncPool } from '@graphdriver/sys/zfs'
 
 /** `zpool list -H -o health`: one word. @returns undefined where it cannot be asked */
 export async function poolHealth(dataset: string): Promise<string | undefined> {
@@ -24,6 +24,28 @@ export function inPool<T>(dataset: string, action: () => T): T {
   } catch (error) {
     throw explained(dataset, error)
   }
+}
+
+/** So often a pool is asked to finish what was deleted: large files go in the background, over several groups of transactions. */
+const patience = 4
+
+/**
+ * Does something that takes space. While a pool has not got back yet what was deleted just now it says that it is full: then
+ * this waits for it. What is done must be done wholly or not at all.
+ *
+ * @throws as `inPool`
+ */
+export function inPoolWhenFree<T>(dataset: string, action: () => T): T {
+  return inPool(dataset, () => {
+    for (let left = patience; ; left--) {
+      try {
+        return action()
+      } catch (error) {
+        if (left === 0 || !isSystemError(error, 'ENOSPC')) throw error
+        syncPool(poolOf(dataset))
+      }
+    }
+  })
 }
 
 function explained(dataset: string, error: unknown): unknown {

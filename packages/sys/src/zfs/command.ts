@@ -25,6 +25,7 @@ const CALL = {
   OBJ_TO_STATS: 0x5a38,
   DESTROY_SNAPS: 0x5a3b,
   CLONE: 0x5a42,
+  POOL_SYNC: 0x5a47,
 } as const
 
 /** Where things are in a zfs_cmd_t; the kernel's is shorter than the buffer. */

@@ -61,6 +61,16 @@ export function setProperties(name: string, props: ZfsProperties): void {
   zfsCall('SET_PROP', { name, arguments: props, answers: true })
 }
 
+/**
+ * Has a pool write out what it has in memory, and waits for it and the two transaction groups after which what was deleted is
+ * free again (txg_wait_synced, TXG_DEFER_SIZE).
+ *
+ * @throws SystemError ENOENT, EAGAIN while the pool is suspended
+ */
+export function syncPool(pool: string): void {
+  zfsCall('POOL_SYNC', { name: pool, arguments: { force: false }, answers: true })
+}
+
 /** What a property is: a text, a number, or names. */
 export type ZfsProperty = string | bigint | readonly string[]
 

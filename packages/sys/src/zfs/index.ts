@@ -10,6 +10,7 @@ export {
   renameDataset,
   setProperties,
   snapshotsOf,
+  syncPool,
   type ZfsProperties,
   type ZfsProperty,
 } from './dataset.ts'

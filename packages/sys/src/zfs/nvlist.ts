@@ -10,8 +10,8 @@
  * A pair whose value is a list has 24 bytes that mean nothing here, and the list itself comes after the pair.
  */
 
-/** What a list may hold of what is read or written here; `true` is a name without a value. */
-export type NvValue = true | bigint | number | string | NvList | NvOther
+/** What a list may hold of what is read or written here; `true` is a name without a value, `false` a value of its own. */
+export type NvValue = boolean | bigint | number | string | NvList | NvOther
 export interface NvList {
   readonly [name: string]: NvValue
 }
@@ -67,6 +67,7 @@ function encodePair([name, value]: readonly [string, NvValue]): readonly Buffer[
 
 function encodeValue(value: NvValue): readonly [type: number, bytes: Buffer] {
   if (value === true) return [TYPE.BOOLEAN, Buffer.alloc(0)]
+  if (value === false) return [TYPE.BOOLEAN_VALUE, Buffer.alloc(4)]
   if (typeof value === 'string') return [TYPE.STRING, Buffer.from(`${value}\0`)]
   if (typeof value === 'object') return [TYPE.NVLIST, Buffer.alloc(listLength)]
   const bytes = Buffer.alloc(typeof value === 'bigint' ? 8 : 4)

@@ -22,6 +22,12 @@ describe('a list', () => {
     expect(encodeNvList({ type: 2 }).toString('hex')).toBe(`${head}${pair.join('')}00000000`)
   })
 
+  test('tells a boolean value from a name alone', () => {
+    const encoded = encodeNvList({ force: false })
+    expect([encoded.readInt32LE(12 + 8), encoded.readInt32LE(12 + 12)]).toEqual([1, 21])
+    expect(decodeNvList(encoded)).toEqual({ force: 0 })
+  })
+
   test('in a list comes after its pair, without a head of its own', () => {
     const encoded = encodeNvList({ props: { quota: 10n } })
     // Head, the outer pair with 24 bytes for nothing, the inner one, and two ends.
