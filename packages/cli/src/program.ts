@@ -304,7 +304,7 @@ function withGlobals(command: Command, group?: string): Command {
     new Option('--read-only', 'change nothing in the data root, and nothing beside a dockerd that is alive'),
     new Option(
       '--durability <level>',
-      'safe: layers are on the disk before they are listed, the default; fast: a power cut may leave empty files',
+      'safe: all is on the disk when a command ends, the default; fast: names are, data is not; volatile: nothing is',
     ).choices(durabilities),
     new Option('--json', 'print one JSON document'),
     new Option('--no-progress', 'show no progress'),

@@ -15,7 +15,7 @@ import {
   selectDriver,
   type Selection,
 } from '@graphdriver/core'
-import { excludeDockerd, type Leftover, lockStore } from '@graphdriver/layer-store'
+import { excludeDockerd, lockStore } from '@graphdriver/layer-store'
 import { isSystemError } from '@graphdriver/sys'
 import { abandoned, forgetClaim } from './claim.ts'
 import type { Invocation } from './invocation.ts'
@@ -89,18 +89,14 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Clears away what processes left that were killed, alone.
+   * Does something alone on the records, once the writable layers of runs are gone that were killed.
    *
-   * @returns what it was
    * @throws GD_READ_ONLY with `--read-only`
    */
-  async collecting(): Promise<readonly Leftover[]> {
-    const { signal } = this.#invocation
-    return await this.#alone(signal, async (stores) => {
+  async collecting<T>(action: (stores: Stores) => Promise<T>): Promise<T> {
+    return await this.#alone(this.#invocation.signal, async (stores) => {
       await this.#clearRuns(stores)
-      const leftovers = await stores.layers.leftovers({ signal })
-      await stores.layers.collect({ signal })
-      return leftovers
+      return await action(stores)
     })
   }
 

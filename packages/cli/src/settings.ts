@@ -1,6 +1,7 @@
 import { homedir } from 'node:os'
 import path from 'node:path'
 import type { DriverOptions } from '@graphdriver/core'
+import type { Durability } from '@graphdriver/layer-store'
 
 /** What every command takes. */
 export interface Settings {
@@ -16,9 +17,8 @@ export interface Settings {
   readonly progress: boolean
 }
 
-/** Whether a layer is on the disk before it is listed. */
-export const durabilities = ['safe', 'fast'] as const
-export type Durability = (typeof durabilities)[number]
+/** What is on the disk when a command ends. */
+export const durabilities: readonly Durability[] = ['safe', 'fast', 'volatile']
 
 export const logLevels = ['error', 'warn', 'info', 'debug'] as const
 export type LogLevel = (typeof logLevels)[number]

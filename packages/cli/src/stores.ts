@@ -1,8 +1,7 @@
 import type { Driver } from '@graphdriver/core'
 import { type ImageStore, openImageStore, openReferenceStore, type ReferenceStore } from '@graphdriver/image'
-import { type DirectoryLayerStore, openLayerStore } from '@graphdriver/layer-store'
+import { type DirectoryLayerStore, type Durability, openLayerStore } from '@graphdriver/layer-store'
 import { Resources } from './resources.ts'
-import type { Durability } from './settings.ts'
 
 /** The records under a data root, as they are now. Disposing closes them and deletes nothing. */
 export interface Stores extends AsyncDisposable {
@@ -26,10 +25,11 @@ export async function openStores({
   durability,
   signal,
 }: OpenStoresOptions): Promise<Stores> {
+  const volatile = durability === 'volatile'
   await using open = new Resources()
   const layers = open.use(await openLayerStore({ root, driver, readOnly, durability, signal }))
-  const images = open.use(await openImageStore({ root, driver: driver.name, layers, signal }))
-  const references = await openReferenceStore({ root, driver: driver.name })
+  const images = open.use(await openImageStore({ root, driver: driver.name, layers, volatile, signal }))
+  const references = await openReferenceStore({ root, driver: driver.name, volatile })
   const kept = open.move()
   return { layers, images, references, [Symbol.asyncDispose]: () => kept[Symbol.asyncDispose]() }
 }

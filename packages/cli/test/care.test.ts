@@ -138,6 +138,25 @@ describe.skipIf(missing !== undefined)(`check, scrub and gc (${missing ?? 'as ro
     expect(await succeed([...at(root), 'gc'])).toBe('0 things deleted\n')
   })
 
+  test('gc deletes the layers of a load that was killed before its image was there; while an image is damaged, none', async () => {
+    await using root = await demoRoot()
+    const images = path.join(root.path, 'image/overlay2/imagedb/content/sha256')
+    const names = path.join(root.path, 'image/overlay2/repositories.json')
+    const records = path.join(root.path, 'image/overlay2/layerdb/sha256')
+    for (const image of readdirSync(images)) rmSync(path.join(images, image))
+    // A name is left: its image may come back.
+    expect(await succeed([...at(root), 'gc'])).toBe('0 things deleted\n')
+    writeFileSync(names, '{"Repositories":{}}')
+    const layers = readdirSync(records)
+    const dry = await succeed([...at(root), 'gc', '--dry-run'])
+    for (const layer of layers) expect(dry).toContain(`would delete sha256:${layer} (`)
+    expect(readdirSync(records)).toEqual(layers)
+    expect(await succeed([...at(root), 'gc'])).toContain('no image has it, and no container stands on it')
+    expect(readdirSync(records)).toEqual([])
+    expect(readdirSync(path.join(root.path, 'overlay2')).filter((name) => name !== 'l')).toEqual([])
+    expect(await succeed(['--root', root.path, 'load', demoImage])).toContain(demoName)
+  })
+
   test('a damaged recipe does not keep the other layers from being read', async () => {
     await using root = await demoRoot()
     const records = path.join(root.path, 'image/overlay2/layerdb/sha256')

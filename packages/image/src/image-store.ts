@@ -23,6 +23,8 @@ export interface ImageStoreOptions extends CallOptions {
   readonly root: string
   readonly driver: string
   readonly layers: LayerStore
+  /** Whether nothing is to wait for the disk, so that a power cut may take what was done last. */
+  readonly volatile?: boolean | undefined
 }
 
 /** What could not be used when the store was opened. */
@@ -93,7 +95,7 @@ class DirectoryImageStore implements ImageStore {
   #closed = false
 
   constructor(options: ImageStoreOptions) {
-    this.#imagedb = new Imagedb(options.root, options.driver)
+    this.#imagedb = new Imagedb(options.root, options.driver, options.volatile !== true)
     this.#layers = options.layers
   }
 

@@ -27,7 +27,11 @@ export class Imagedb {
   readonly #content: string
   readonly #metadata: string
 
-  constructor(root: string, driver: string) {
+  readonly #isFlushed: boolean
+
+  /** @param isFlushed whether what is changed is to be on the disk */
+  constructor(root: string, driver: string, isFlushed: boolean) {
+    this.#isFlushed = isFlushed
     const directory = path.join(imageDirectory(root, driver), 'imagedb')
     this.#content = path.join(directory, 'content', 'sha256')
     this.#metadata = path.join(directory, 'metadata', 'sha256')
@@ -59,14 +63,14 @@ export class Imagedb {
   }
 
   async write(id: Digest, bytes: Uint8Array): Promise<void> {
-    await makeDirectory(this.#content)
-    await writeAtomically(this.fileOf(id), bytes)
+    await makeDirectory(this.#content, this.#isFlushed)
+    await writeAtomically(this.fileOf(id), bytes, this.#isFlushed)
   }
 
   /** Deletes an image's files. What was built from it stays, and forgets where it came from. */
   async delete(id: Digest): Promise<void> {
     await rm(this.fileOf(id), { force: true })
-    await syncDirectory(this.#content)
+    if (this.#isFlushed) await syncDirectory(this.#content)
     await rm(path.join(this.#metadata, digestHex(id)), { recursive: true, force: true })
     for (const child of await namesIn(this.#metadata)) {
       const file = path.join(this.#metadata, child, 'parent')

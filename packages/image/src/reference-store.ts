@@ -19,6 +19,8 @@ export interface ReferenceStoreOptions {
   /** The data root; the names are in `<root>/image/<driver>/repositories.json`. */
   readonly root: string
   readonly driver: string
+  /** Whether nothing is to wait for the disk, so that a power cut may take what was done last. */
+  readonly volatile?: boolean | undefined
 }
 
 /**
@@ -42,7 +44,7 @@ export interface ReferenceStore {
 /** Opens Docker's `repositories.json`. Writes nothing until there is a name to write. @throws GD_STORE_CORRUPT */
 export async function openReferenceStore(options: ReferenceStoreOptions): Promise<ReferenceStore> {
   const file = path.join(imageDirectory(options.root, options.driver), 'repositories.json')
-  return new FileReferenceStore(file, await readRepositories(file))
+  return new FileReferenceStore(file, await readRepositories(file), options.volatile !== true)
 }
 
 class FileReferenceStore implements ReferenceStore {
@@ -50,7 +52,10 @@ class FileReferenceStore implements ReferenceStore {
   readonly #writing: Mutex = new Mutex()
   #repositories: Repositories
 
-  constructor(file: string, repositories: Repositories) {
+  readonly #isFlushed: boolean
+
+  constructor(file: string, repositories: Repositories, isFlushed: boolean) {
+    this.#isFlushed = isFlushed
     this.#file = file
     this.#repositories = repositories
   }
@@ -97,8 +102,8 @@ class FileReferenceStore implements ReferenceStore {
   }
 
   async #write(repositories: Repositories): Promise<void> {
-    await makeDirectory(path.dirname(this.#file))
-    await writeAtomically(this.#file, formatRepositories(repositories))
+    await makeDirectory(path.dirname(this.#file), this.#isFlushed)
+    await writeAtomically(this.#file, formatRepositories(repositories), this.#isFlushed)
     this.#repositories = repositories
   }
 }

@@ -3,7 +3,7 @@
  * its volumes open, under flock(2) (by bbolt, since Docker 1.9), and it ends when it cannot have that.
  */
 import { readFileSync } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { access, open } from 'node:fs/promises'
 import path from 'node:path'
 import { GraphDriverError } from '@graphdriver/core'
 import { flock, isSystemError } from '@graphdriver/sys'
@@ -49,4 +49,18 @@ function holderOf(inode: number): number | undefined {
   const pattern = new RegExp(`FLOCK +ADVISORY +WRITE +(\\d+) +[0-9a-f]+:[0-9a-f]+:${inode} `)
   const pid = Number(pattern.exec(readFileSync('/proc/locks', 'utf8'))?.[1])
   return pid > 0 ? pid : undefined
+}
+
+/**
+ * BuildKit inside dockerd keeps driver layers of its own, and image layers that no image has, and names them in a database that
+ * only it can read. Where there is one, what nobody names may be its cache.
+ */
+export async function isSharedWithBuildKit(root: string): Promise<boolean> {
+  try {
+    await access(path.join(root, 'buildkit'))
+    return true
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT', 'ENOTDIR')) return false
+    throw error
+  }
 }

@@ -13,6 +13,7 @@ import { type LayerNode, retain } from './layer-graph.ts'
 import { layerTar, layerTarFrom } from './layer-tar.ts'
 import { Removal } from './removal.ts'
 import { requireOpen, type StoreContext } from './store-context.ts'
+import { verifyStack } from './verification.ts'
 
 /** One reference on an image layer. */
 export class HeldLayer implements Layer {
@@ -60,6 +61,7 @@ export class HeldLayer implements Layer {
 
   async mount(options: CallOptions = {}): Promise<Mount> {
     this.#requireHeld()
+    await verifyStack(this.#context, this.#node, options)
     return this.#context.driver.get(this.cacheId, { signal: options.signal })
   }
 

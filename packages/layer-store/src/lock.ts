@@ -14,8 +14,9 @@ export interface LockOptions extends CallOptions {
   readonly readOnly?: boolean | undefined
 }
 
+/** Milliseconds. Whoever waits longer asks no less often, so that all have the same chance. */
 const firstPause = 5
-const longestPause = 200
+const longestPause = 25
 
 /**
  * Locks a data root against other processes: shared with other readers, or exclusively. Disposing it unlocks.
@@ -23,6 +24,9 @@ const longestPause = 200
  * The lock is flock(2) on `<root>/.graphdriver/lock`, a name that Docker ignores. The kernel drops it with the
  * process, however that ends, so there are no stale locks. Two locks of one process exclude each other like those of
  * two. dockerd does not know of it, and is kept out by a lock of its own while the root is locked exclusively.
+ *
+ * Whoever waits does so behind a second lock, `lock-queue`, which who is the next holds: readers that come later do not pass
+ * a writer, so that no number of them keeps it out.
  *
  * @throws GD_STORE_LOCKED when others hold it and there is no waiting, or not any longer; GD_IN_USE for an exclusive lock
  *   while a dockerd is alive on the root
@@ -33,10 +37,16 @@ export async function lockStore(
   options: LockOptions = {},
 ): Promise<AsyncDisposable> {
   options.signal?.throwIfAborted()
-  const file = options.readOnly === true ? await openLockToRead(root) : await openLock(root, mode)
+  const file = await openLock(root, 'lock', mode, options)
   if (file === undefined) return { [Symbol.asyncDispose]: () => Promise.resolve() }
   try {
-    await acquire(file, root, mode, options)
+    const deadline = performance.now() + (options.timeout ?? Number.POSITIVE_INFINITY)
+    {
+      await using turn =
+        options.wait === false ? undefined : await openLock(root, 'lock-queue', mode, options)
+      if (turn !== undefined) await acquire(turn, file, root, 'exclusive', deadline, options)
+      await acquire(file, file, root, mode, deadline, options)
+    }
     const dockerd = mode === 'exclusive' ? await excludeDockerd(root) : undefined
     await note(file, `${process.pid}\n`)
     return new StoreLock(file, dockerd)
@@ -65,42 +75,39 @@ class StoreLock implements AsyncDisposable {
   }
 }
 
-function lockFile(root: string): string {
-  return path.join(path.resolve(root), '.graphdriver', 'lock')
-}
-
-async function openLockToRead(root: string): Promise<FileHandle | undefined> {
+/** @returns undefined for who only reads, where there is none */
+async function openLock(
+  root: string,
+  name: 'lock' | 'lock-queue',
+  mode: 'shared' | 'exclusive',
+  { readOnly = false }: LockOptions,
+): Promise<FileHandle | undefined> {
+  const file = path.join(path.resolve(root), '.graphdriver', name)
   try {
-    return await open(lockFile(root), 'r')
-  } catch (error) {
-    if (isSystemError(error, 'ENOENT', 'ENOTDIR', 'EACCES')) return undefined
-    throw error
-  }
-}
-
-async function openLock(root: string, mode: 'shared' | 'exclusive'): Promise<FileHandle> {
-  const file = lockFile(root)
-  await mkdir(path.dirname(file), { recursive: true, mode: 0o700 })
-  // Opened for appending so that it is made when missing and not emptied when there: it names its holder.
-  try {
+    if (readOnly) return await open(file, 'r')
+    await mkdir(path.dirname(file), { recursive: true, mode: 0o700 })
+    // Opened for appending so that it is made when missing and not emptied when there: it names its holder.
     return await open(file, 'a+', 0o600)
   } catch (error) {
-    if (mode === 'shared' && isSystemError(error, 'EACCES', 'EROFS')) return open(file, 'r')
-    throw error
+    if (readOnly && isSystemError(error, 'ENOENT', 'ENOTDIR', 'EACCES')) return undefined
+    if (readOnly || mode === 'exclusive' || !isSystemError(error, 'EACCES', 'EROFS')) throw error
+    return name === 'lock-queue' ? undefined : open(file, 'r')
   }
 }
 
+/** @param lock the one that tells who holds it, for what is thrown */
 async function acquire(
   file: FileHandle,
+  lock: FileHandle,
   root: string,
   mode: 'shared' | 'exclusive',
+  deadline: number,
   options: LockOptions,
 ): Promise<void> {
-  const deadline = performance.now() + (options.timeout ?? Number.POSITIVE_INFINITY)
   for (let pause = firstPause; ; pause = Math.min(pause * 2, longestPause)) {
     if (flock(file.fd, mode, { nonblocking: true })) return
     const left = deadline - performance.now()
-    if (options.wait === false || left <= 0) throw await locked(file, root)
+    if (options.wait === false || left <= 0) throw await locked(lock, root)
     // Waiting in flock(2) would stop this thread, and nothing could cancel it.
     await abortable(wait(Math.min(pause, left), undefined, { signal: options.signal }), options.signal)
   }

@@ -1,4 +1,4 @@
-import { access, readdir, rm } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { TreeWorkers } from '@graphdriver/archive'
 import {
@@ -9,6 +9,7 @@ import {
   type LayerId,
 } from '@graphdriver/core'
 import { isSystemError } from '@graphdriver/sys'
+import { isSharedWithBuildKit } from './dockerd.ts'
 import { removingSuffix, transactionPrefix } from './layerdb.ts'
 import { mountIdFiles } from './mount-record.ts'
 import { endQuarantine, type Quarantined, readQuarantine } from './quarantine.ts'
@@ -117,6 +118,7 @@ export async function collectOrphans(
   await removeAll(context, layers, options.signal)
   // Only now, since they may be what tells that a layer is an orphan.
   for (const directory of directories) await rm(directory, { recursive: true, force: true })
+  await context.unflushed.prune((layer) => context.graph.get(layer) !== undefined)
   return layers
 }
 
@@ -171,26 +173,11 @@ async function findLeftovers(context: StoreContext, options: CallOptions): Promi
     await addIds(directory, suspects)
   }
   for (const { layers: kept } of await readQuarantine(layerdb)) for (const id of kept) named.add(id)
-  const onlySuspects = await isSharedWithBuildKit(context)
+  // Then only what a transaction or a removal named is sure to be an orphan.
+  const onlySuspects = await isSharedWithBuildKit(path.resolve(layerdb.directory, '../../..'))
   const layers = found.filter((layer) => !named.has(layer) && (!onlySuspects || suspects.has(layer)))
   // A writable layer comes before the init layer it stands on, whose name is longer.
   return { layers: layers.sort(), directories, begun: suspects }
-}
-
-/**
- * BuildKit inside dockerd keeps driver layers of its own and names them in a database that only it can read. Where
- * there is one, a layer that no record names may be its cache, and only what a transaction or a removal named is
- * sure to be an orphan.
- */
-async function isSharedWithBuildKit({ layerdb }: StoreContext): Promise<boolean> {
-  const root = path.resolve(layerdb.directory, '../../..')
-  try {
-    await access(path.join(root, 'buildkit'))
-    return true
-  } catch (error) {
-    if (isSystemError(error, 'ENOENT', 'ENOTDIR')) return false
-    throw error
-  }
 }
 
 async function addIds(directory: string, ids: Set<string>): Promise<void> {

@@ -25,6 +25,7 @@ import type { StoreContext } from './store-context.ts'
 import { takeIn } from './tar-intake.ts'
 import { TarSource } from './tar-source.ts'
 import { Transaction } from './transaction.ts'
+import { settleData, verifyStack } from './verification.ts'
 
 /** Each has a thread to unpack, and the main thread hashes for all: more than processors only take memory. */
 const mostAtATime = Math.min(4, availableParallelism())
@@ -119,13 +120,13 @@ class Stack {
   async register(): Promise<readonly LayerNode[] | undefined> {
     if (this.#layers.length === 0) return []
     this.#requireDepth()
+    await verifyStack(this.#context, this.#below, { signal: this.#signal })
     try {
       await this.#unpack()
       const stored = await Promise.all(this.#rising.map(({ applied }) => applied))
-      const { durability, filesystem, driver, layerdb } = this.#context
-      // A record must not survive a power cut that its data did not.
-      if (durability === 'safe')
-        for (const place of [driver.home, layerdb.directory]) await filesystem.run(place)
+      const { driver, layerdb } = this.#context
+      const layers = stored.map(({ chainId }) => chainId)
+      await settleData(this.#context, layers, [driver.home, layerdb.directory])
       this.#signal.throwIfAborted()
       return await this.#publish(stored)
     } catch (error) {
@@ -203,7 +204,7 @@ class Stack {
       })
       requireDigest(source.diffId, diffId)
       const stored: StoredLayer = { chainId, diffId, parent, cacheId, diffSize }
-      await transaction.write(layerFiles(stored), false)
+      await transaction.write(layerFiles(stored), true)
       return stored
     } catch (error) {
       // What an abort or the layer below did to this one is no fault of its source.

@@ -20,6 +20,7 @@ import type { StoreContext } from './store-context.ts'
 import { takeIn } from './tar-intake.ts'
 import { TarSource } from './tar-source.ts'
 import { setAside, Transaction } from './transaction.ts'
+import { settleData, verifyStack } from './verification.ts'
 
 /**
  * Adds a tar on top of `parent`, or finds that it is there already.
@@ -61,20 +62,21 @@ async function add(
   const { driver } = context
   const { signal } = options
   const parent = below?.record
+  await verifyStack(context, below, { signal })
   const cacheId = randomLayerId()
   await using transaction = await Transaction.begin(context, [cacheId], { 'cache-id': cacheId })
   try {
     await driver.create(cacheId, { parent: parent?.cacheId, signal })
     const { diffId, diffSize } = await takeIn(tar, {
       recipe: path.join(transaction.directory, tarSplitName),
+      isFlushed: context.durability !== 'volatile',
       apply: (passed) => driver.applyDiff(cacheId, parent?.cacheId, passed, { signal }),
     })
     requireDigest(options.diffId, diffId)
     const chainId = nextChainId(parent?.chainId, diffId)
     const stored: StoredLayer = { chainId, diffId, parent: parent?.chainId, cacheId, diffSize }
     await transaction.write(layerFiles(stored))
-    // A record must not survive a power cut that its data did not.
-    if (context.durability === 'safe') await context.filesystem.run(driver.home)
+    await settleData(context, [chainId], [driver.home])
     signal?.throwIfAborted()
     const node = await publish(context, transaction, stored, below)
     if (node.record.cacheId !== cacheId) await transaction.abandon()

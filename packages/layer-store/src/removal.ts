@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { rename, rm } from 'node:fs/promises'
 import type { LayerRecord } from '@graphdriver/core'
-import { isSystemError, syncDirectory } from '@graphdriver/sys'
+import { isSystemError } from '@graphdriver/sys'
 import { layerDirectory, removingSuffix } from './layerdb.ts'
 import type { LayerNode } from './layer-graph.ts'
 import { readRecordFile } from './record-file.ts'
-import type { StoreContext } from './store-context.ts'
+import { settle, type StoreContext } from './store-context.ts'
 
 /**
  * The release of one reference and, if it was the last, the deletion of the layer and of those below that nobody
@@ -41,6 +41,7 @@ export class Removal {
       }
       await this.#context.driver.remove(node.record.cacheId)
       await rm(this.#retired, { recursive: true, force: true })
+      await this.#context.unflushed.forget([node.record.chainId])
       this.#removed.push(node.record)
       this.#node = node.parent
       this.#dropped = false
@@ -67,21 +68,20 @@ function retire(context: StoreContext, node: LayerNode): Promise<string | undefi
     const directory = layerDirectory(layerdb, chainId)
     const retired = `${directory}-${randomBytes(32).toString('hex')}${removingSuffix}`
     // Another process may have deleted the layer, or deleted and registered it again: that one is not ours to take.
-    if ((await readRecordFile(directory, 'cache-id')) === cacheId)
-      await moved(directory, retired, layerdb.layers)
+    if ((await readRecordFile(directory, 'cache-id')) === cacheId) await moved(context, directory, retired)
     graph.delete(node)
     return retired
   })
 }
 
-async function moved(directory: string, retired: string, shelf: string): Promise<void> {
+async function moved(context: StoreContext, directory: string, retired: string): Promise<void> {
   try {
     await rename(directory, retired)
   } catch (error) {
     if (isSystemError(error, 'ENOENT')) return
     throw error
   }
-  await syncDirectory(shelf)
+  await settle(context, context.layerdb.layers)
 }
 
 /** Ends the hold of a call under way, and deletes the layer if its last reference went in the meantime. */

@@ -1,9 +1,17 @@
 import type { Driver, KeyedMutex, WritableLayerRecord } from '@graphdriver/core'
 import { GraphDriverError } from '@graphdriver/core'
+import { syncDirectory } from '@graphdriver/sys'
 import type { FilesystemSync } from './filesystem-sync.ts'
 import type { Layerdb } from './layerdb.ts'
 import type { LayerGraph, LayerNode } from './layer-graph.ts'
 import type { Removal } from './removal.ts'
+import type { UnflushedLayers } from './unflushed.ts'
+
+/**
+ * When a call returns, `safe` has data and records on the disk. `fast` has records there, and `volatile` leaves all of it to the
+ * kernel.
+ */
+export type Durability = 'safe' | 'fast' | 'volatile'
 
 /** One writable layer of an open store. It lives as long as its record; a finished deletion leaves it `gone`. */
 export interface WritableNode {
@@ -19,7 +27,8 @@ export interface WritableNode {
 export interface StoreContext {
   readonly driver: Driver
   readonly layerdb: Layerdb
-  readonly durability: 'safe' | 'fast'
+  readonly durability: Durability
+  readonly unflushed: UnflushedLayers
   readonly readOnly: boolean
   readonly graph: LayerGraph
   readonly writable: Map<string, WritableNode>
@@ -31,6 +40,11 @@ export interface StoreContext {
   /** The revision of the graph that the index of layers has; undefined while it is not known to have any. */
   indexed: number | undefined
   closed: boolean
+}
+
+/** Makes names durable that were added to or taken from a directory of records. */
+export async function settle({ durability }: StoreContext, directory: string): Promise<void> {
+  if (durability !== 'volatile') await syncDirectory(directory)
 }
 
 /** @throws GD_CLOSED */

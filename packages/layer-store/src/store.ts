@@ -39,7 +39,8 @@ import { repairLayers, type Repaired, type RepairOptions } from './repair.ts'
 import { registerLayer } from './register.ts'
 import { registerStack } from './register-stack.ts'
 import { restore, type SkippedRecord } from './restore.ts'
-import { requireOpen, requireWritable, type StoreContext } from './store-context.ts'
+import { type Durability, requireOpen, requireWritable, type StoreContext } from './store-context.ts'
+import { UnflushedLayers } from './unflushed.ts'
 import { createWritable } from './writable-creation.ts'
 import { StoredWritableLayer } from './writable-layer.ts'
 import { findWritable } from './writable-lookup.ts'
@@ -52,11 +53,14 @@ export interface LayerStoreOptions extends CallOptions {
   /** Writes nothing, not even directories; releasing a layer deletes nothing. */
   readonly readOnly?: boolean | undefined
   /**
-   * `safe`, the default: a registered layer survives a power cut. `fast` does not wait for the layer's data, so that
-   * after a power cut a layer may be listed whose files are empty; `tar()` tells, and registering it again does not
-   * repair it. Nor does `registerStack` wait for records then, which may be lost. For roots that can be thrown away.
+   * `safe`, the default: a registered layer survives a power cut. `fast` does not wait for the layer's data, nor
+   * `registerStack` for its records, and `volatile` for nothing at all: after a power cut layers may be missing, or listed
+   * with empty files. Those are found: what was registered so, and was not flushed by a later `safe` call, is verified when it
+   * is first used after the machine was started anew, and GD_LAYER_CORRUPT tells of it; `repair` makes it again.
    */
-  readonly durability?: 'safe' | 'fast' | undefined
+  readonly durability?: Durability | undefined
+  /** What tells this start of the machine from any other; by default what the kernel says. */
+  readonly boot?: string | undefined
 }
 
 /** A layer store in a directory. */
@@ -106,6 +110,7 @@ export async function openLayerStore(options: LayerStoreOptions): Promise<Direct
     driver: options.driver,
     layerdb,
     durability: options.durability ?? 'safe',
+    unflushed: await UnflushedLayers.read(layerdb, options.boot),
     readOnly,
     graph: new LayerGraph(),
     writable: new Map(),

@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto'
 import { chmod, lstat, mkdir, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { LayerId } from '@graphdriver/core'
-import { AT_FDCWD, isSystemError, RENAME, renameat2, syncDirectory } from '@graphdriver/sys'
+import { AT_FDCWD, isSystemError, RENAME, renameat2 } from '@graphdriver/sys'
 import { transactionPrefix } from './layerdb.ts'
 import { readRecordFile, writeRecordFile } from './record-file.ts'
-import type { StoreContext } from './store-context.ts'
+import { settle, type StoreContext } from './store-context.ts'
 
 /** The record files that name driver layers. */
 export const idFiles = ['cache-id', 'mount-id', 'init-id'] as const
@@ -47,8 +47,9 @@ export class Transaction implements AsyncDisposable {
     }
   }
 
-  /** @param isFlushed false where the caller flushes the whole filesystem before it commits */
-  async write(files: Readonly<Record<string, string>>, isFlushed = true): Promise<void> {
+  /** @param byCaller the caller flushes the whole filesystem before it commits */
+  async write(files: Readonly<Record<string, string>>, byCaller = false): Promise<void> {
+    const isFlushed = !byCaller && this.#context.durability !== 'volatile'
     for (const [name, content] of Object.entries(files))
       await writeRecordFile(this.directory, name, content, isFlushed)
   }
@@ -62,7 +63,7 @@ export class Transaction implements AsyncDisposable {
     const shelf = path.dirname(target)
     await mkdir(shelf, { recursive: true, mode: 0o755 })
     await chmod(this.directory, mode)
-    await syncDirectory(this.directory)
+    await settle(this.#context, this.directory)
     try {
       await rename(this.directory, target)
     } catch (error) {
@@ -72,7 +73,7 @@ export class Transaction implements AsyncDisposable {
       throw error
     }
     try {
-      await syncDirectory(shelf)
+      await settle(this.#context, shelf)
       return true
     } catch (error) {
       // What is not known to be durable is not done: the caller will undo the rest and say so.
@@ -87,7 +88,7 @@ export class Transaction implements AsyncDisposable {
    */
   async exchange(target: string, mode: number): Promise<void> {
     await chmod(this.directory, mode)
-    await syncDirectory(this.directory)
+    await settle(this.#context, this.directory)
     try {
       renameat2(AT_FDCWD, this.directory, AT_FDCWD, target, RENAME.EXCHANGE)
     } catch (error) {
@@ -97,7 +98,7 @@ export class Transaction implements AsyncDisposable {
       await rename(this.directory, target)
     }
     this.#isPlaced = true
-    await syncDirectory(path.dirname(target))
+    await settle(this.#context, path.dirname(target))
     await rm(this.directory, { recursive: true, force: true })
   }
 
@@ -157,17 +158,62 @@ export async function setAside(context: StoreContext, target: string): Promise<v
   }
 }
 
-/** Takes a record away for good: at once by a rename, because half a record would be in the way of the next. */
-export async function removeRecord(context: StoreContext, target: string): Promise<void> {
+/** A record that has no name any more, and tells only `collect` which driver layers it is of. */
+export interface RetiredRecord {
+  /** Ends it, when its layers are gone. */
+  discard(): Promise<void>
+  /** Gives it its name again. */
+  restore(): Promise<void>
+  /** Has `collect` end it. */
+  leave(): void
+}
+
+/**
+ * Takes a record away, durably and at once: what is removed after that is no record's when the process dies, or the power fails.
+ * One that is not there is no error. Until it is discarded its layers are no orphans.
+ */
+export async function retireRecord(
+  context: StoreContext,
+  target: string,
+  layers: readonly LayerId[],
+): Promise<RetiredRecord> {
   const shelf = await temporaryDirectory(context)
+  for (const layer of layers) context.pending.add(layer)
+  const end = (): void => {
+    for (const pending of [shelf, ...layers]) context.pending.delete(pending)
+  }
+  const restore = async (): Promise<void> => {
+    try {
+      await rename(shelf, target)
+    } finally {
+      end()
+    }
+  }
   try {
-    await rename(target, path.join(shelf, 'removed'))
-    await syncDirectory(path.dirname(target))
+    await rename(target, shelf)
   } catch (error) {
-    if (!isSystemError(error, 'ENOENT')) throw error
-  } finally {
-    await rm(shelf, { recursive: true, force: true })
-    context.pending.delete(shelf)
+    if (!isSystemError(error, 'ENOENT')) {
+      await rm(shelf, { recursive: true, force: true })
+      end()
+      throw error
+    }
+  }
+  try {
+    await settle(context, path.dirname(target))
+  } catch (error) {
+    await restore()
+    throw error
+  }
+  return {
+    restore,
+    leave: end,
+    async discard() {
+      try {
+        await rm(shelf, { recursive: true, force: true })
+      } finally {
+        end()
+      }
+    },
   }
 }
 

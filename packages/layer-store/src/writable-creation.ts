@@ -15,6 +15,7 @@ import { readRecordFile } from './record-file.ts'
 import { unhold } from './removal.ts'
 import type { StoreContext, WritableNode } from './store-context.ts'
 import { setAside, Transaction } from './transaction.ts'
+import { verifyStack } from './verification.ts'
 import { addWritable, findWritable } from './writable-lookup.ts'
 
 /** @throws GD_NAME_CONFLICT, GD_LAYER_NOT_FOUND and what the driver or the init hook throw */
@@ -28,6 +29,7 @@ export function createWritable(
     await freeName(context, name)
     const below = parent === undefined ? undefined : await holdExisting(context, parent)
     try {
+      await verifyStack(context, below, options)
       return await create(context, name, below, options)
     } finally {
       if (below !== undefined) await unhold(context, below)

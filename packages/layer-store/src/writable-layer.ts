@@ -13,6 +13,7 @@ import {
 import { HeldLayer } from './held-layer.ts'
 import { registerLayer } from './register.ts'
 import { requireOpen, requireWritable, type StoreContext, type WritableNode } from './store-context.ts'
+import { verifyStack } from './verification.ts'
 import { deleteWritable } from './writable-deletion.ts'
 
 /** A writable layer of an open store. It holds nothing: the record on disk is what keeps the layer. */
@@ -35,6 +36,7 @@ export class StoredWritableLayer implements WritableLayer {
 
   async mount(options: CallOptions & { readonly mountLabel?: string | undefined } = {}): Promise<Mount> {
     this.#requireThere()
+    await verifyStack(this.#context, this.#node.parent, options)
     return this.#context.driver.get(this.mountId, options)
   }
 

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { lockStore } from '../src/index.ts'
 
@@ -46,6 +47,31 @@ describe.skipIf(!linux)('the lock of a data root', () => {
     await expect(lockStore(root, 'shared', { wait: false })).rejects.toMatchObject({
       code: 'GD_STORE_LOCKED',
     })
+  })
+
+  it('is given to a writer while readers come and go, of whom there is always one', async () => {
+    let over = false
+    const read = async (): Promise<void> => {
+      let held = await lockStore(root, 'shared')
+      while (!over) {
+        // The next comes before this one goes, unless a writer is waiting.
+        const next = await lockStore(root, 'shared', { timeout: 100 }).catch(() => undefined)
+        await held[Symbol.asyncDispose]()
+        held = next ?? (await lockStore(root, 'shared'))
+      }
+      await held[Symbol.asyncDispose]()
+    }
+    const reading = read()
+    try {
+      for (let time = 0; time < 3; time++) {
+        await pause(50)
+        await using lock = await lockStore(root, 'exclusive', { timeout: 5000 })
+        void lock
+      }
+    } finally {
+      over = true
+      await reading
+    }
   })
 
   it('is not given while a dockerd has its volumes open there, and keeps dockerd from opening them', async () => {

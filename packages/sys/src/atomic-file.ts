@@ -5,20 +5,26 @@ import path from 'node:path'
 /**
  * Writes a file so that at any time, also after a power cut, there is either what was before or all of `content`:
  * the bytes are on the disk before they get their name, and the name is before this returns.
+ *
+ * @param isFlushed false where nothing is to wait for the disk; then that is true of processes that die, and not of power cuts
  */
-export async function writeAtomically(file: string, content: string | Uint8Array): Promise<void> {
+export async function writeAtomically(
+  file: string,
+  content: string | Uint8Array,
+  isFlushed = true,
+): Promise<void> {
   const directory = path.dirname(file)
   const temporary = path.join(directory, `.tmp-${randomBytes(8).toString('hex')}`)
   try {
     await using handle = await open(temporary, 'wx', 0o600)
     await handle.writeFile(content)
-    await handle.sync()
+    if (isFlushed) await handle.sync()
     await rename(temporary, file)
   } catch (error) {
     await rm(temporary, { force: true })
     throw error
   }
-  await syncDirectory(directory)
+  if (isFlushed) await syncDirectory(directory)
 }
 
 /** Makes names that were added to or taken from a directory durable. */

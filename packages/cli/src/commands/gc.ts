@@ -1,8 +1,10 @@
-import type { LayerId } from '@graphdriver/core'
+import type { LayerId, LayerRecord } from '@graphdriver/core'
 import type { Leftover } from '@graphdriver/layer-store'
 import type { Invocation } from '../invocation.ts'
 import { formatBytes, plural } from '../quantity.ts'
 import { Session } from '../session.ts'
+import type { Stores } from '../stores.ts'
+import { dropUnneeded, unneededLayers } from '../unneeded.ts'
 
 export interface GcFlags {
   readonly dryRun?: boolean
@@ -11,11 +13,13 @@ export interface GcFlags {
 
 interface Collected {
   readonly leftovers: readonly Leftover[]
+  /** Image layers that nobody needs. */
+  readonly unneeded: readonly LayerRecord[]
   /** What repairs have replaced. */
   readonly quarantined: readonly LayerId[]
 }
 
-const nothing: Collected = { leftovers: [], quarantined: [] }
+const nothing: Collected = { leftovers: [], unneeded: [], quarantined: [] }
 
 /** `graphdriver gc`: deletes what nobody can need; with `--dry-run` it only tells of it. */
 export async function gc(invocation: Invocation, flags: GcFlags): Promise<void> {
@@ -32,26 +36,34 @@ async function collect(
   { signal }: Invocation,
   { dryRun = false, quarantined = false }: GcFlags,
 ): Promise<Collected> {
+  const find = async (stores: Stores, sizes: boolean): Promise<Omit<Collected, 'quarantined'>> => ({
+    leftovers: await stores.layers.leftovers({ sizes, signal }),
+    unneeded: await unneededLayers(session.root, stores),
+  })
   if (dryRun)
-    return await session.holding(async ({ layers }) => ({
-      leftovers: await layers.leftovers({ sizes: true, signal }),
-      quarantined: quarantined ? await layers.quarantined() : [],
+    return await session.holding(async (stores) => ({
+      ...(await find(stores, true)),
+      quarantined: quarantined ? await stores.layers.quarantined() : [],
     }))
-  const leftovers = await session.collecting()
-  if (!quarantined) return { leftovers, quarantined: [] }
-  return {
-    leftovers,
-    quarantined: await session.changing(({ layers }) => layers.dropQuarantined({ signal })),
-  }
+  return await session.collecting(async (stores) => {
+    const found = await find(stores, false)
+    await dropUnneeded(found.unneeded, stores)
+    await stores.layers.collect({ signal })
+    return { ...found, quarantined: quarantined ? await stores.layers.dropQuarantined({ signal }) : [] }
+  })
 }
 
-function textOf({ leftovers, quarantined }: Collected, dryRun: boolean): string {
+function textOf({ leftovers, unneeded, quarantined }: Collected, dryRun: boolean): string {
   const verb = dryRun ? 'would delete' : 'deleted'
   const lines = [
     ...leftovers.map(({ name, reason, bytes }) => {
       const size = bytes === undefined ? '' : ` (${formatBytes(bytes)})`
       return `${verb} ${name}${size}: ${reason}\n`
     }),
+    ...unneeded.map(
+      ({ chainId, diffSize }) =>
+        `${verb} ${chainId} (${formatBytes(diffSize)}): no image has it, and no container stands on it\n`,
+    ),
     ...quarantined.map((id) => `${verb} ${id}: a repair has replaced it\n`),
   ]
   return `${lines.join('')}${plural(lines.length, 'thing')} ${dryRun ? 'to delete' : 'deleted'}\n`

@@ -1,0 +1,90 @@
+/**
+ * Layers whose record may survive a power cut that their data did not: a file each in `<layerdb>/.graphdriver-unflushed`, named by
+ * the hex of the ChainID, with the boot in which it was registered. Nothing is lost while that boot lasts, since the kernel has
+ * the data; after another one such a layer is verified before it is used.
+ */
+import { readFileSync } from 'node:fs'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { uptime } from 'node:os'
+import path from 'node:path'
+import { type ChainId, digestHex, parseChainId } from '@graphdriver/core'
+import { isSystemError, syncDirectory } from '@graphdriver/sys'
+import { type Layerdb, namesIn } from './layerdb.ts'
+
+export class UnflushedLayers {
+  readonly #directory: string
+  readonly #boot: string
+  /** In which boot each was registered; empty where the power cut took that too. */
+  readonly #boots: Map<ChainId, string>
+
+  private constructor(directory: string, boot: string, boots: Map<ChainId, string>) {
+    this.#directory = directory
+    this.#boot = boot
+    this.#boots = boots
+  }
+
+  static async read({ directory }: Layerdb, boot: string = currentBoot()): Promise<UnflushedLayers> {
+    const own = path.join(directory, '.graphdriver-unflushed')
+    const boots = new Map<ChainId, string>()
+    for (const name of await namesIn(own)) {
+      if (!/^[0-9a-f]{64}$/.test(name)) continue
+      boots.set(parseChainId(`sha256:${name}`), await readFile(path.join(own, name), 'utf8'))
+    }
+    return new UnflushedLayers(own, boot, boots)
+  }
+
+  /**
+   * To be called before the records are visible.
+   *
+   * @param isFlushed false where not even this is to wait for the disk; it does not come after the records there all the same
+   */
+  async note(layers: readonly ChainId[], isFlushed: boolean): Promise<void> {
+    await mkdir(this.#directory, { recursive: true, mode: 0o700 })
+    for (const layer of layers) {
+      await writeFile(this.#fileOf(layer), this.#boot, { mode: 0o600 })
+      this.#boots.set(layer, this.#boot)
+    }
+    if (!isFlushed) return
+    for (const changed of [this.#directory, path.dirname(this.#directory)]) await syncDirectory(changed)
+  }
+
+  /** Whether the machine was started anew since a layer was registered whose data nobody flushed. */
+  isSuspect(layer: ChainId): boolean {
+    const boot = this.#boots.get(layer)
+    return boot !== undefined && boot !== this.#boot
+  }
+
+  /** Those of this boot, as they are when a flush of their filesystem begins: what to `forget` when it has ended. */
+  ofThisBoot(): readonly ChainId[] {
+    return [...this.#boots].filter(([, boot]) => boot === this.#boot).map(([layer]) => layer)
+  }
+
+  /** They are on the disk, or gone. */
+  async forget(layers: readonly ChainId[]): Promise<void> {
+    for (const layer of layers) {
+      if (!this.#boots.has(layer)) continue
+      await rm(this.#fileOf(layer), { force: true })
+      this.#boots.delete(layer)
+    }
+  }
+
+  /** Forgets those of which there is no record. */
+  async prune(has: (layer: ChainId) => boolean): Promise<void> {
+    await this.forget([...this.#boots.keys()].filter((layer) => !has(layer)))
+  }
+
+  #fileOf(layer: ChainId): string {
+    return path.join(this.#directory, digestHex(layer))
+  }
+}
+
+/** What is another after each start of the machine. */
+function currentBoot(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  } catch (error) {
+    if (!isSystemError(error, 'ENOENT', 'ENOTDIR', 'EACCES')) throw error
+    // Elsewhere: the minute in which it was started. One that is taken for another costs a look at a few layers.
+    return String(Math.round((Date.now() / 1000 - uptime()) / 60))
+  }
+}
