@@ -17,7 +17,7 @@ export {
 } from './tree-workers.ts'
 export type { Shade, ShadeRequest } from './aufs/shade.ts'
 export { compress, type CompressOptions } from './compression/compress.ts'
-export { decompress } from './compression/decompress.ts'
+export { decompress, type DecompressOptions } from './compression/decompress.ts'
 export { type Compression, detectCompression } from './compression/detect.ts'
 export { naiveDiff } from './naive-diff.ts'
 export { type DiscardOptions, removeBehind } from './remove-behind.ts'

@@ -211,6 +211,22 @@ describe('compression', () => {
     },
   )
 
+  it('stops what expands to more than it may, once that does harm', async () => {
+    const bomb = zstdCompressSync(Buffer.alloc(257 * 1024 * 1024))
+    const read = async (maxExpansion?: number): Promise<number> => {
+      let bytes = 0
+      for await (const chunk of decompress(inChunks(bomb, 1000), { maxExpansion, transient: true }))
+        bytes += chunk.length
+      return bytes
+    }
+    await expect(read(1000)).rejects.toMatchObject({
+      code: 'GD_COMPRESSION_INVALID',
+      message: expect.stringContaining('more than 1000 times its size'),
+    })
+    expect(await read()).toBe(257 * 1024 * 1024)
+    expect(await read(1_000_000)).toBe(257 * 1024 * 1024)
+  })
+
   it.each(['BZh91AY&SY', '\xfd7zXZ\0\0\x04'])(
     'refuses bzip2 and xz with the remedy, leaving the source',
     async (head) => {

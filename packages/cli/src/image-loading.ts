@@ -16,13 +16,15 @@ import type { Session } from './session.ts'
 /** Opens image files and reads what images they have, before anything is changed. */
 export async function openSources(
   files: readonly string[],
-  { signal }: Invocation,
+  { settings, signal }: Invocation,
   platform?: Platform,
 ): Promise<{ readonly sources: readonly ImageSource[] } & AsyncDisposable> {
   await using open = new Resources()
   const sources: ImageSource[] = []
   for (const file of files) {
-    const source = open.use(await openImageSource(file, { signal, platform }))
+    const source = open.use(
+      await openImageSource(file, { signal, platform, maxExpansion: settings.limits.expansion }),
+    )
     const images = await source.images({ signal })
     if (images.length === 0) {
       throw new GraphDriverError('GD_IMAGE_INVALID', `image '${file}' has no image in it`, { source: file })
@@ -41,7 +43,9 @@ export async function loadSource(
 ): Promise<readonly LoadedImage[]> {
   using progress = await openProgress(settings.progress && !settings.json)
   const onProgress = (event: LoadProgress): void => show(event, progress)
-  return await session.changing((stores) => loadImages(source, stores, { onProgress, signal }))
+  return await session.changing((stores) =>
+    loadImages(source, stores, { onProgress, maxExpansion: settings.limits.expansion, signal }),
+  )
 }
 
 function show(event: LoadProgress, progress: Progress): void {

@@ -16,6 +16,7 @@ import type { RmiFlags } from './commands/rmi.ts'
 import type { RunFlags } from './commands/run.ts'
 import { UsageError } from './failure.ts'
 import type { Invocation } from './invocation.ts'
+import { appendLimit } from './limits.ts'
 import { durabilities, type GlobalFlags, logLevels } from './settings.ts'
 
 /** Runs a command; the exit code is 0 where none is returned. */
@@ -306,6 +307,10 @@ function withGlobals(command: Command, group?: string): Command {
       '--durability <level>',
       'safe: all is on the disk when a command ends, the default; fast: names are, data is not; volatile: nothing is',
     ).choices(durabilities),
+    new Option(
+      '--limit <what=number>',
+      'refuse images that have more: entries, depth or bytes of a layer, expansion of what is compressed; may be repeated',
+    ).argParser(appendLimit),
     new Option('--json', 'print one JSON document'),
     new Option('--no-progress', 'show no progress'),
     new Option('--log-level <level>', 'how much to say on stderr').choices(logLevels),

@@ -147,8 +147,8 @@ export class Session implements AsyncDisposable {
   }
 
   #stores(readOnly: boolean, signal: AbortSignal = this.#invocation.signal): Promise<Stores> {
-    const { durability } = this.#invocation.settings
-    return openStores({ root: this.root, driver: this.driver, readOnly, durability, signal })
+    const { durability, limits } = this.#invocation.settings
+    return openStores({ root: this.root, driver: this.driver, readOnly, durability, limits, signal })
   }
 
   async #lock(

@@ -2,6 +2,7 @@ import { homedir } from 'node:os'
 import path from 'node:path'
 import type { DriverOptions } from '@graphdriver/core'
 import type { Durability } from '@graphdriver/layer-store'
+import { defaultLimits, type Limits } from './limits.ts'
 
 /** What every command takes. */
 export interface Settings {
@@ -12,6 +13,7 @@ export interface Settings {
   /** Nothing under the root is to change. */
   readonly readOnly: boolean
   readonly durability: Durability
+  readonly limits: Limits
   readonly json: boolean
   readonly logLevel: LogLevel
   readonly progress: boolean
@@ -30,6 +32,7 @@ export interface GlobalFlags {
   readonly driverOption?: DriverOptions
   readonly readOnly?: boolean | undefined
   readonly durability?: Durability
+  readonly limit?: Limits
   readonly json?: boolean
   readonly logLevel?: LogLevel
   readonly verbose?: boolean
@@ -43,6 +46,7 @@ export function settingsOf(flags: GlobalFlags): Settings {
     driverOptions: flags.driverOption ?? {},
     readOnly: flags.readOnly ?? false,
     durability: flags.durability ?? 'safe',
+    limits: { ...defaultLimits, ...flags.limit },
     json: flags.json ?? false,
     logLevel: flags.verbose === true ? 'debug' : (flags.logLevel ?? 'warn'),
     progress: flags.progress ?? true,

@@ -12,9 +12,9 @@ import { asOrdinaryUser, whyNoOrdinaryUser } from './ordinary-user.ts'
 const file: TarEntry = { name: 'file', content: 'hello\n' }
 
 /** Loads what must not load, and sees that the store is as it was. */
-async function refused(root: DataRoot, source: string): Promise<Outcome> {
+async function refused(root: DataRoot, source: string, ...options: readonly string[]): Promise<Outcome> {
   const before = contentOf(root.path)
-  const outcome = await graphdriver(['--root', root.path, 'load', source])
+  const outcome = await graphdriver(['--root', root.path, ...options, 'load', source])
   expect(contentOf(root.path)).toEqual(before)
   expect(outcome.code).toBe(1)
   expect(outcome.stdout).toBe('')
@@ -84,6 +84,35 @@ describe('load refuses, and changes nothing', () => {
     await writeFile(blob(layers[0].digest), gzipSync(tarOf([{ name: 'file', content: 'other\n' }])))
     expect((await refused(root, source)).stderr).toContain('GD_DIGEST_MISMATCH')
   })
+
+  test.each([
+    ['entries=2', 'more than 2 entries'],
+    ['depth=3', 'deeper than 3 directories'],
+    ['bytes=10', 'more than 10 bytes of files'],
+  ])('what exceeds the limit %s', async (limit, words) => {
+    await using root = await demoRoot()
+    const tar = tarOf([file, { name: 'a/b/c/d', content: 'hello\n' }, { name: 'last' }])
+    const source = await ociLayout(path.join(root.scratch, 'image'), tar)
+    const { stderr } = await refused(root, source, '--limit', limit)
+    expect(stderr).toContain('GD_ARCHIVE_INVALID')
+    expect(stderr).toContain(words)
+    expect((await graphdriver(['--root', root.path, '--limit', 'entries=3', 'load', source])).code).toBe(0)
+  })
+
+  test('a layer that expands to more than a limit', async () => {
+    await using root = await demoRoot()
+    const tar = tarOf([{ name: 'zeros', content: '\0'.repeat(300 * 1024 * 1024) }])
+    const source = await ociLayout(path.join(root.scratch, 'image'), tar)
+    expect((await refused(root, source, '--limit', 'expansion=900')).stderr).toContain('900 times its size')
+  })
+
+  test.each(['entries', 'entries=0', 'files=3', 'bytes=1e3'])(
+    'the limit %s, as wrong usage',
+    async (limit) => {
+      const { code, stderr } = await graphdriver(['--limit', limit, 'images'])
+      expect([code, stderr]).toEqual([2, expect.stringContaining(`'${limit}' is no limit`)])
+    },
+  )
 
   test('a missing layer blob', async () => {
     await using root = await demoRoot()

@@ -16,6 +16,8 @@ export interface LoadTarget {
 
 export interface LoadImagesOptions extends CallOptions {
   readonly onProgress?: ProgressListener | undefined
+  /** How many bytes of a layer may come of one compressed byte; by default any number. @see `decompress` of the archive package */
+  readonly maxExpansion?: number | undefined
   /** Which of the source's images; all by default. */
   readonly only?: ((image: SourceImage) => boolean) | undefined
 }

@@ -1,4 +1,4 @@
-import { decompress } from '@graphdriver/archive'
+import { decompress, type DecompressOptions } from '@graphdriver/archive'
 import {
   type CallOptions,
   type DiffId,
@@ -13,6 +13,8 @@ import { LayerProgress, type ProgressListener } from './load-progress.ts'
 
 export interface LoadLayersOptions extends CallOptions {
   readonly onProgress?: ProgressListener | undefined
+  /** As of `decompress`. */
+  readonly maxExpansion?: number | undefined
   /** Called with each layer, so that whoever cleans up has it. */
   readonly hold: (layer: Layer) => void
 }
@@ -25,7 +27,7 @@ export interface LoadLayersOptions extends CallOptions {
 export async function loadLayers(
   image: SourceImage,
   store: LayerStore,
-  { hold, onProgress, signal }: LoadLayersOptions,
+  { hold, onProgress, maxExpansion, signal }: LoadLayersOptions,
 ): Promise<number> {
   const count = image.layers.length
   let loaded = count
@@ -33,7 +35,7 @@ export async function loadLayers(
     const progress = new LayerProgress(source, index, count, onProgress)
     return {
       diffId: source.diffId,
-      open: (options) => tarOf(source, options, (bytes) => progress.following(bytes)),
+      open: (options) => tarOf(source, { ...options, maxExpansion }, (bytes) => progress.following(bytes)),
       explain: (error) => explained(error, source, { signal }),
       onExisting: () => {
         loaded -= 1
@@ -58,7 +60,7 @@ export async function layerOpeners(
 /** @param follow sees the bytes as they are stored, and passes them on */
 function tarOf(
   layer: SourceLayer,
-  options: CallOptions,
+  options: DecompressOptions,
   follow: (bytes: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array> = (bytes) => bytes,
 ): TarStream {
   const call = { ...options, transient: true }

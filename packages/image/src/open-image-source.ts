@@ -20,6 +20,8 @@ import { TarFiles } from './tar-files.ts'
 export interface OpenImageSourceOptions extends CallOptions {
   /** Where a compressed archive is unpacked while it is open; the system's directory by default. */
   readonly temporaryDirectory?: string | undefined
+  /** How many bytes of a compressed archive may come of one; by default any number. @see `decompress` of the archive package */
+  readonly maxExpansion?: number | undefined
   /** Which variant of an image; this host's by default. */
   readonly platform?: Platform | undefined
 }
@@ -87,11 +89,15 @@ async function unpacked(
   stream: AsyncIterable<Uint8Array>,
   options: OpenImageSourceOptions,
 ): Promise<FileHandle> {
-  const { signal } = options
+  const { signal, maxExpansion } = options
   try {
-    const file = await spool(decompress(stream, { signal }), options.temporaryDirectory ?? tmpdir(), {
-      signal,
-    })
+    const file = await spool(
+      decompress(stream, { signal, maxExpansion }),
+      options.temporaryDirectory ?? tmpdir(),
+      {
+        signal,
+      },
+    )
     const { buffer, bytesRead } = await file.read(Buffer.alloc(4096), 0, 4096, 0)
     const head = buffer.subarray(0, bytesRead)
     if (looksLikeTar(head)) return file

@@ -14,9 +14,8 @@ export interface LockOptions extends CallOptions {
   readonly readOnly?: boolean | undefined
 }
 
-/** Milliseconds. Whoever waits longer asks no less often, so that all have the same chance. */
-const firstPause = 5
-const longestPause = 25
+/** Milliseconds between two askings: of who is the next, and of all others, who have the same chance to become that. */
+const pauseOf = { lock: 3, 'lock-queue': 25 } as const
 
 /**
  * Locks a data root against other processes: shared with other readers, or exclusively. Disposing it unlocks.
@@ -44,8 +43,16 @@ export async function lockStore(
     {
       await using turn =
         options.wait === false ? undefined : await openLock(root, 'lock-queue', mode, options)
-      if (turn !== undefined) await acquire(turn, file, root, 'exclusive', deadline, options)
-      await acquire(file, file, root, mode, deadline, options)
+      if (turn !== undefined)
+        await acquire(turn, {
+          ...options,
+          root,
+          mode: 'exclusive',
+          lock: file,
+          deadline,
+          pause: pauseOf['lock-queue'],
+        })
+      await acquire(file, { ...options, root, mode, lock: file, deadline, pause: pauseOf.lock })
     }
     const dockerd = mode === 'exclusive' ? await excludeDockerd(root) : undefined
     await note(file, `${process.pid}\n`)
@@ -95,21 +102,25 @@ async function openLock(
   }
 }
 
-/** @param lock the one that tells who holds it, for what is thrown */
+interface Acquisition extends LockOptions {
+  readonly root: string
+  readonly mode: 'shared' | 'exclusive'
+  /** The file that tells who holds the root, for what is thrown. */
+  readonly lock: FileHandle
+  readonly deadline: number
+  readonly pause: number
+}
+
 async function acquire(
   file: FileHandle,
-  lock: FileHandle,
-  root: string,
-  mode: 'shared' | 'exclusive',
-  deadline: number,
-  options: LockOptions,
+  { root, mode, lock, deadline, pause, wait: waits, signal }: Acquisition,
 ): Promise<void> {
-  for (let pause = firstPause; ; pause = Math.min(pause * 2, longestPause)) {
+  for (;;) {
     if (flock(file.fd, mode, { nonblocking: true })) return
     const left = deadline - performance.now()
-    if (options.wait === false || left <= 0) throw await locked(lock, root)
+    if (waits === false || left <= 0) throw await locked(lock, root)
     // Waiting in flock(2) would stop this thread, and nothing could cancel it.
-    await abortable(wait(Math.min(pause, left), undefined, { signal: options.signal }), options.signal)
+    await abortable(wait(Math.min(pause, left), undefined, { signal }), signal)
   }
 }
 

@@ -195,6 +195,7 @@ class Stack {
     try {
       await using tar = new TarSource(source.open({ signal }), signal)
       const { diffId, diffSize } = await takeIn(tar, {
+        limits: this.#context.limits,
         recipe: path.join(transaction.directory, tarSplitName),
         isFlushed: false,
         apply: (passed: TarStream) =>

@@ -68,6 +68,7 @@ async function add(
   try {
     await driver.create(cacheId, { parent: parent?.cacheId, signal })
     const { diffId, diffSize } = await takeIn(tar, {
+      limits: context.limits,
       recipe: path.join(transaction.directory, tarSplitName),
       isFlushed: context.durability !== 'volatile',
       apply: (passed) => driver.applyDiff(cacheId, parent?.cacheId, passed, { signal }),

@@ -145,6 +145,7 @@ class Rebuilding implements AsyncDisposable {
     await driver.create(cacheId, { parent: below, signal })
     await using tar = new TarSource(open({ signal }), signal)
     const { diffId: found, diffSize } = await takeIn(tar, {
+      limits: this.#context.limits,
       recipe: path.join(transaction.directory, tarSplitName),
       apply: (passed) => driver.applyDiff(cacheId, below, passed, { signal }),
     })

@@ -1,3 +1,4 @@
+import type { ArchiveLimits } from '@graphdriver/archive'
 import type { Driver, KeyedMutex, WritableLayerRecord } from '@graphdriver/core'
 import { GraphDriverError } from '@graphdriver/core'
 import { syncDirectory } from '@graphdriver/sys'
@@ -30,6 +31,8 @@ export interface StoreContext {
   readonly durability: Durability
   readonly unflushed: UnflushedLayers
   readonly readOnly: boolean
+  /** Of tars that are registered. */
+  readonly limits: Partial<ArchiveLimits>
   readonly graph: LayerGraph
   readonly writable: Map<string, WritableNode>
   /** Changes of the record of one name, a ChainID or the name of a writable layer, happen one after another. */

@@ -1,4 +1,5 @@
 import { mkdir } from 'node:fs/promises'
+import type { ArchiveLimits } from '@graphdriver/archive'
 import {
   type CallOptions,
   type ChainId,
@@ -59,6 +60,11 @@ export interface LayerStoreOptions extends CallOptions {
    * is first used after the machine was started anew, and GD_LAYER_CORRUPT tells of it; `repair` makes it again.
    */
   readonly durability?: Durability | undefined
+  /**
+   * Bounds on tars from elsewhere, on top of those that every reader of tars has (names of 4096 bytes, extension headers of
+   * 1 MiB): what exceeds one is refused with GD_ARCHIVE_INVALID. By default ten million entries.
+   */
+  readonly limits?: Partial<ArchiveLimits> | undefined
   /** What tells this start of the machine from any other; by default what the kernel says. */
   readonly boot?: string | undefined
 }
@@ -112,6 +118,7 @@ export async function openLayerStore(options: LayerStoreOptions): Promise<Direct
     durability: options.durability ?? 'safe',
     unflushed: await UnflushedLayers.read(layerdb, options.boot),
     readOnly,
+    limits: { maxEntries: 10_000_000, ...options.limits },
     graph: new LayerGraph(),
     writable: new Map(),
     records: new KeyedMutex(),

@@ -1,5 +1,5 @@
 import { createHash, type Hash } from 'node:crypto'
-import { TarSplitter } from '@graphdriver/archive'
+import { type ArchiveLimits, TarSplitter } from '@graphdriver/archive'
 import { type DiffId, parseDiffId, type TarStream } from '@graphdriver/core'
 import { RecipeFile } from './recipe-file.ts'
 import { TarSource } from './tar-source.ts'
@@ -9,6 +9,7 @@ export interface IntakeOptions {
   readonly recipe: string
   /** Whether the recipe is to be on the disk in the end; by default it is. */
   readonly isFlushed?: boolean | undefined
+  readonly limits: Partial<ArchiveLimits>
   /** Extracts the tar and returns the size of what it holds. */
   readonly apply: (tar: TarStream) => Promise<number>
 }
@@ -25,7 +26,7 @@ export interface Intake {
 export async function takeIn(tar: TarStream, options: IntakeOptions): Promise<Intake> {
   const hash = createHash('sha256')
   await using recipe = await RecipeFile.create(options.recipe, options.isFlushed ?? true)
-  await using source = new TarSource(noted(tar, hash, recipe))
+  await using source = new TarSource(noted(tar, hash, recipe, options.limits))
   const diffSize = await applied(source, options)
   await source.drain()
   await recipe.finish()
@@ -45,8 +46,9 @@ async function* noted(
   tar: TarStream,
   hash: Hash,
   recipe: RecipeFile,
+  limits: Partial<ArchiveLimits>,
 ): AsyncGenerator<Uint8Array, void, void> {
-  const splitter = new TarSplitter((lines) => recipe.write(lines))
+  const splitter = new TarSplitter((lines) => recipe.write(lines), limits)
   for await (const chunk of tar) {
     // The recipe is small beside the layer, but must not pile up in memory when the disk is slower than the source.
     await recipe.ready()

@@ -12,7 +12,15 @@ const chunkSize = 1024 * 1024
 export interface DecompressOptions extends CallOptions {
   /** A chunk is valid only until the next is asked for: its memory may be used again. */
   readonly transient?: boolean | undefined
+  /**
+   * How many bytes may come of one, once there are more than 256 MiB of them; by default any number. gzip makes 1032 at the
+   * most, zstd more than 30 000.
+   */
+  readonly maxExpansion?: number | undefined
 }
+
+/** What is less than this is no harm, however it came. */
+const harmlessBytes = 256 * 1024 * 1024
 
 /**
  * The uncompressed bytes of a stream, by its magic number and in constant memory; one that is not compressed passes
@@ -27,6 +35,36 @@ export interface DecompressOptions extends CallOptions {
 export async function* decompress(
   stream: AsyncIterable<Uint8Array>,
   options: DecompressOptions = {},
+): AsyncGenerator<Uint8Array, void, void> {
+  const { maxExpansion = Number.POSITIVE_INFINITY } = options
+  let [taken, given] = [0, 0]
+  const counted =
+    maxExpansion === Number.POSITIVE_INFINITY ? stream : counting(stream, (bytes) => (taken += bytes))
+  for await (const chunk of contentOf(counted, options)) {
+    given += chunk.length
+    if (given > harmlessBytes && given > taken * maxExpansion) throw expanding(maxExpansion)
+    yield chunk
+  }
+}
+
+async function* counting(
+  stream: AsyncIterable<Uint8Array>,
+  count: (bytes: number) => void,
+): AsyncGenerator<Uint8Array, void, void> {
+  for await (const chunk of stream) {
+    count(chunk.length)
+    yield chunk
+  }
+}
+
+function expanding(limit: number): GraphDriverError<'GD_COMPRESSION_INVALID'> {
+  const message = `compressed stream expands to more than ${limit} times its size, which is the limit; do not trust it, or raise that`
+  return new GraphDriverError('GD_COMPRESSION_INVALID', message, { format: 'any' })
+}
+
+async function* contentOf(
+  stream: AsyncIterable<Uint8Array>,
+  options: DecompressOptions,
 ): AsyncGenerator<Uint8Array, void, void> {
   const { signal } = options
   signal?.throwIfAborted()

@@ -58,6 +58,7 @@ export class TarParser {
   /** Bytes left of the payload or the padding. */
   #left = 0
   #entries = 0
+  #bytes = 0
   readonly #extensions: Extensions
   /** The entry whose header or payload is being read. */
   #draft: HeaderDraft | undefined
@@ -195,7 +196,7 @@ export class TarParser {
   }
 
   #check(draft: HeaderDraft): void {
-    const { maxNameBytes, maxEntries } = this.#limits
+    const { maxNameBytes, maxEntries, maxDepth } = this.#limits
     const { offset, name } = draft
     if (name.length > maxNameBytes) throw invalidArchive(`name exceeds ${maxNameBytes} bytes`, offset, name)
     if (name.includes(0)) throw invalidArchive('name contains NUL', offset, name)
@@ -203,7 +204,17 @@ export class TarParser {
       throw invalidArchive(`link target exceeds ${maxNameBytes} bytes`, offset, name)
     }
     this.#entries++
-    if (this.#entries > maxEntries) throw invalidArchive(`more than ${maxEntries} entries`, offset, name)
+    if (this.#entries > maxEntries)
+      throw invalidArchive(`more than ${maxEntries} entries, which is the limit`, offset, name)
+    if (maxDepth < maxNameBytes && depthOf(name) > maxDepth)
+      throw invalidArchive(`deeper than ${maxDepth} directories, which is the limit`, offset, name)
+  }
+
+  #countBytes({ realSize, offset, name }: HeaderDraft): void {
+    const { maxBytes } = this.#limits
+    this.#bytes += realSize
+    if (this.#bytes > maxBytes)
+      throw invalidArchive(`more than ${maxBytes} bytes of files, which is the limit`, offset, name)
   }
 
   /** All that precedes the payload is read: hands the entry over. */
@@ -211,6 +222,7 @@ export class TarParser {
     if (sparse) settleSparse(draft, this.#extents)
     this.#map = undefined
     this.#flushRaw(bytes, end)
+    this.#countBytes(draft)
     this.#handler.header(draft)
     this.#left = draft.size
     if (this.#left === 0) this.#endPayload(end)
@@ -246,3 +258,14 @@ export class TarParser {
     this.#rawFrom = end
   }
 }
+
+/** Directories in which a name says that its file is, and the file. */
+function depthOf(name: Buffer): number {
+  let depth = 0
+  let at = 0
+  for (let end = name.indexOf(slash, at); end !== -1; at = end + 1, end = name.indexOf(slash, at))
+    if (end > at) depth++
+  return at < name.length ? depth + 1 : depth
+}
+
+const slash = 0x2f

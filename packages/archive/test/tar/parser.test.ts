@@ -259,6 +259,12 @@ test('limits name the entry and where it is', () => {
   expect(() => parse(tar, 512, { maxPaxBytes: 100 })).toThrow('exceeds 100')
   expect(() => parse(tar, 512, { maxEntries: 1 })).toThrow('more than 1 entries')
   expect(() => parse(makeTar({ name: 'n'.repeat(5000) }))).toThrow('exceeds 4096')
+  const deep = makeTar({ name: './a//b/c/' }, { name: 'a/b/c/d', content: 'x'.repeat(700) })
+  expect(parse(deep, 512, { maxDepth: 4, maxBytes: 700 }).entries).toHaveLength(2)
+  expect(() => parse(deep, 512, { maxDepth: 3 })).toThrow(
+    expect.objectContaining({ details: { entry: './a//b/c/', offset: 0 } }),
+  )
+  expect(() => parse(deep, 512, { maxBytes: 699 })).toThrow('more than 699 bytes')
 })
 
 test('ids that chown takes for "leave as it is" are refused', () => {
