@@ -18,6 +18,25 @@ export function tallyReport(file) {
   }
 }
 
+/** @returns {readonly string[]} what failed by its name, with the first line of why; also of files that failed to load */
+export function failuresIn(file) {
+  if (!existsSync(file)) return [`${file} was not written`]
+  const { testResults } = JSON.parse(readFileSync(file, 'utf8'))
+  return testResults
+    .filter(({ status }) => status === 'failed')
+    .flatMap(({ name, message, assertionResults }) => {
+      const failed = assertionResults.filter((one) => one.status === 'failed')
+      if (failed.length === 0) return [`${name}: ${firstLine(message)}`]
+      return failed.map(
+        ({ fullName, failureMessages }) => `${name}: ${fullName}: ${firstLine(failureMessages[0])}`,
+      )
+    })
+}
+
+function firstLine(text = '') {
+  return text.split('\n', 1)[0].slice(0, 300)
+}
+
 /** @param {readonly Tally[]} tallies @returns {Tally} */
 export function sum(tallies) {
   const total = { passed: 0, failed: 0, skipped: 0 }

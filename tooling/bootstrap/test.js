@@ -5,7 +5,7 @@
 import { readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { runProgram } from './program.js'
-import { sum, tallyReport } from './tally.js'
+import { failuresIn, sum, tallyReport } from './tally.js'
 import {
   build,
   environment,
@@ -98,6 +98,9 @@ await main(async () => {
     check('driver table in the README', await checkDriverTable()),
   ]
   const { passed, failed, skipped } = sum(results)
+  // At the very end, where whoever sees only that sees it.
+  if (failed > 0)
+    for (const failure of reportsNamed(report).flatMap(failuresIn)) console.error(`failed: ${failure}`)
   console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`)
   return failed === 0 ? 0 : 1
 })

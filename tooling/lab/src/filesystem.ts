@@ -96,10 +96,11 @@ async function makePlace(
   return image
 }
 
-async function makeImage(
-  kind: keyof typeof mkfs,
+/** Makes a sparse file, which must not be there, with an empty filesystem in it. */
+export async function formatImage(
+  kind: Exclude<FilesystemKind, 'tmpfs'>,
   file: string,
-  { sizeMiB = standardSizeMiB, mkfsOptions = [] }: FilesystemOptions,
+  { sizeMiB = standardSizeMiB, mkfsOptions = [] }: Pick<FilesystemOptions, 'sizeMiB' | 'mkfsOptions'>,
 ): Promise<void> {
   {
     await using image = await open(file, 'wx', 0o600)
@@ -115,7 +116,7 @@ async function makeImage(
  */
 export function filesystem(kind: FilesystemKind, options: FilesystemOptions = {}): Promise<LabFilesystem> {
   return mountImage(kind, options, async (image) => {
-    if (kind !== 'tmpfs') await makeImage(kind, image, options)
+    if (kind !== 'tmpfs') await formatImage(kind, image, options)
   })
 }
 

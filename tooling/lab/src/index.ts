@@ -27,6 +27,14 @@ export {
   runInGuest,
 } from './guest/guest.ts'
 export { killAtCall, killAtEachCall, killRequirement, type KillRequest } from './killed-at-call.ts'
+export { type Ending, type Fault, type FaultPoint, SteppedProcess } from './stepped-process.ts'
+export {
+  type RecordedDisk,
+  recordedDisk,
+  recordedDiskRequirements,
+  type RecordedKind,
+  type Recording,
+} from './recorded-disk/recorded-disk.ts'
 export { type StallingDisk, stallingDisk, stallingDiskRequirements } from './stalling-disk.ts'
 export { id, makeLayer, workbench, type Workbench, type Workplace } from './workbench.ts'
 export { type VirtualDisk, virtualDisk, virtualDiskRequirements } from './windows/virtual-disk.ts'

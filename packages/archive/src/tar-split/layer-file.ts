@@ -39,12 +39,12 @@ export class LayerFiles implements Disposable {
 
   #openFile({ name }: FileRecord): number {
     const path = cleanName(name) ?? ''
-    const directory = this.#directories.directory(Buffer.from(parentOf(path), 'latin1'))
     try {
+      const directory = this.#directories.directory(Buffer.from(parentOf(path), 'latin1'))
       const flags = O.RDONLY | O.NOFOLLOW | O.NONBLOCK | O.NOCTTY
       if (directory !== undefined && path !== '') return openat(directory, pathBytes(baseOf(path)), flags)
     } catch (error) {
-      if (!isSystemError(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO')) throw error
+      if (!isSystemError(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO', 'ENAMETOOLONG')) throw error
     }
     const difference = { expected: 'a file', found: 'nothing' }
     throw corrupt(this.#root, `'${shownName(name)}' is missing`, name, difference)

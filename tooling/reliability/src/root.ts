@@ -1,0 +1,63 @@
+/** A data root with all that is in it, opened as a process of its own would. */
+import { type Driver, type DriverDefinition, hostOf } from '@graphdriver/core'
+import aufs from '@graphdriver/aufs'
+import btrfs from '@graphdriver/btrfs'
+import { type ImageStore, openImageStore, openReferenceStore, type ReferenceStore } from '@graphdriver/image'
+import { type DirectoryLayerStore, lockStore, openLayerStore } from '@graphdriver/layer-store'
+import overlay from '@graphdriver/overlay'
+import overlay2 from '@graphdriver/overlay2'
+import vfs from '@graphdriver/vfs'
+
+/** Those whose filesystems this kernel may have; others are stepped in guests, by their own tests. */
+export const definitions: readonly DriverDefinition[] = [vfs, overlay2, overlay, aufs, btrfs]
+
+export function definitionOf(name: string): DriverDefinition {
+  const found = definitions.find((definition) => definition.name === name)
+  if (found !== undefined) return found
+  throw new Error(`no driver '${name}' here; there are ${definitions.map((one) => one.name).join(', ')}`)
+}
+
+/** The records of a root as they are at this moment. */
+export interface OpenStores extends AsyncDisposable {
+  readonly layers: DirectoryLayerStore
+  readonly images: ImageStore
+  readonly references: ReferenceStore
+}
+
+export interface OpenRoot extends OpenStores {
+  readonly path: string
+  readonly driver: Driver
+}
+
+/** Waits for the lock of the root, if it is to change, and holds it until it is disposed. */
+export async function openStores(
+  driver: Driver,
+  root: string,
+  lock: 'exclusive' | 'none',
+): Promise<OpenStores> {
+  await using opened = new AsyncDisposableStack()
+  if (lock === 'exclusive') opened.use(await lockStore(root, 'exclusive'))
+  const readOnly = lock === 'none'
+  const layers = opened.use(await openLayerStore({ root, driver, durability: 'safe', readOnly }))
+  const images = opened.use(await openImageStore({ root, driver: driver.name, layers }))
+  const references = await openReferenceStore({ root, driver: driver.name })
+  const kept = opened.move()
+  return { layers, images, references, [Symbol.asyncDispose]: () => kept.disposeAsync() }
+}
+
+/** All of it, alone. */
+export async function openRoot(driverName: string, root: string): Promise<OpenRoot> {
+  await using opened = new AsyncDisposableStack()
+  const definition = definitionOf(driverName)
+  const driver = opened.use(await definition.open(hostOf(definition, { root })))
+  const { layers, images, references } = opened.use(await openStores(driver, root, 'exclusive'))
+  const kept = opened.move()
+  return {
+    path: root,
+    driver,
+    layers,
+    images,
+    references,
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  }
+}

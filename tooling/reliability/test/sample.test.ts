@@ -1,0 +1,144 @@
+/** A bounded sample of what `npm run reliability` does, another one with each commit; and every point that ever did harm. */
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { type Fault, need, recordedDiskRequirements } from '@tooling/lab'
+import { describe, expect, test } from 'vitest'
+import { callsOf, faults } from '../src/calls.ts'
+import { runCrowd } from '../src/crowd.ts'
+import { recordedKindOf, runCuts } from '../src/cut.ts'
+import { fuzzTarget } from '../src/fuzz/run.ts'
+import { targets } from '../src/fuzz/targets.ts'
+import { operations } from '../src/operations.ts'
+import { missingFor, placeFor } from '../src/place.ts'
+import { runRace } from '../src/race.ts'
+import { definitions } from '../src/root.ts'
+import { runSteps } from '../src/step.ts'
+import { Stepper } from '../src/stepper.ts'
+
+/** A point that once did harm. */
+interface KnownPoint {
+  readonly driver: string
+  readonly operation: string
+  readonly fault: Fault
+  readonly call: string
+  readonly at: number
+}
+
+const seed = execFileSync('git', ['rev-parse', 'HEAD'], { cwd: import.meta.dirname, encoding: 'utf8' }).trim()
+const known = JSON.parse(
+  readFileSync(path.join(import.meta.dirname, '../corpus/points.json'), 'utf8'),
+) as readonly KnownPoint[]
+const noTracer = need({ root: true, command: 'strace' })
+
+/** Each operation meets one fault, the kill twice as often; which ones changes with the seed. */
+function faultsFor(driver: string, operation: string): readonly Fault[] {
+  const sum = Buffer.from(`${seed} ${driver} ${operation}`).reduce(
+    (total, byte) => (total * 31 + byte) % 65_521,
+    7,
+  )
+  return ['kill', faults[sum % faults.length] ?? 'EIO']
+}
+
+for (const { name: driver } of definitions) {
+  const missing = missingFor(driver) ?? noTracer
+  describe.skipIf(missing !== undefined)(
+    `${driver}, seed ${seed}${missing === undefined ? '' : ` (skipped: ${missing})`}`,
+    () => {
+      test.each(operations.map(({ name }) => name))(
+        'survives that it is cut short: %s',
+        async (operation) => {
+          const lost: unknown[] = []
+          const rows = await runSteps({
+            driver,
+            operations: [operation],
+            faults: faultsFor(driver, operation),
+            sample: 2,
+            seed,
+            onProblem: (problem) => lost.push(problem),
+            onRow: () => undefined,
+          })
+          expect(lost).toEqual([])
+          expect(rows.every(({ tried }) => tried > 0)).toBe(true)
+        },
+        300_000,
+      )
+
+      test.each(known.filter((point) => point.driver === driver))(
+        'survives $operation, $fault at $call $at, as it once did not',
+        async ({ operation: name, ...point }) => {
+          const operation = operations.find((one) => one.name === name)
+          if (operation === undefined) throw new Error(`no operation ${name}`)
+          await using place = await placeFor(driver)
+          await using stepper = await Stepper.on(
+            driver,
+            operation,
+            await place.directory('known'),
+            place.inputs,
+          )
+          expect((await stepper.try(point)).problems).toEqual([])
+        },
+        120_000,
+      )
+
+      const noDisk = need(...recordedDiskRequirements(recordedKindOf(driver)))
+      test.skipIf(noDisk !== undefined)(
+        'survives power cuts',
+        async () => {
+          const lost: string[] = []
+          const row = await runCuts({
+            driver,
+            subsets: 2,
+            sample: 12,
+            seed,
+            onProblem: (what) => lost.push(what),
+          })
+          expect(lost).toEqual([])
+          expect(row.states).toBe(12)
+          expect(row.flushes).toBeGreaterThan(20)
+        },
+        300_000,
+      )
+
+      test('survives many processes at a time, of which some are killed', async () => {
+        await using place = await placeFor(driver)
+        const root = await place.directory('crowd')
+        const result = await runCrowd({
+          driver,
+          root,
+          inputs: place.inputs,
+          processes: 8,
+          seconds: 8,
+          kills: 3,
+          seed,
+        })
+        expect(result.problems).toEqual([])
+        expect(result.deeds.made).toBeGreaterThan(0)
+      }, 300_000)
+    },
+  )
+}
+
+test.each(targets.map(({ name }) => name))(
+  'whatever is read as %s is read or refused',
+  async (target) => {
+    const { harms, executions, blocks } = await fuzzTarget(target, { executions: 2000, seconds: 15, seed })
+    expect(harms.map(({ input, reason }) => `${input.toString('base64')}: ${reason}`)).toEqual([])
+    expect(executions).toBeGreaterThan(50)
+    expect(blocks).toBeGreaterThan(20)
+  },
+  120_000,
+)
+
+test.skipIf(need({ root: true }) !== undefined)(
+  'nothing outside changes while links are put in the way',
+  async () => {
+    const { applied, problems } = await runRace(3)
+    expect(problems).toEqual([])
+    expect(applied).toBeGreaterThan(10)
+  },
+)
+
+test('every call that a fault meets is one that steps count', () => {
+  for (const fault of faults) expect(callsOf[fault].length).toBeGreaterThan(3)
+})
