@@ -129,7 +129,7 @@ export class Session implements AsyncDisposable {
 
   async #clear(stores: Stores, signal: AbortSignal): Promise<void> {
     await this.#clearRuns(stores)
-    const collected = await stores.layers.collect({ signal })
+    const collected = [...(await stores.layers.collect({ signal })), ...(await stores.images.collect())]
     if (collected.length > 0)
       this.#invocation.log.info(`cleared away what a killed process left: ${collected.join(', ')}`)
   }

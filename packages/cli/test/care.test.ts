@@ -136,6 +136,13 @@ describe.skipIf(missing !== undefined)(`check, scrub and gc (${missing ?? 'as ro
     rmSync(path.dirname(begun), { recursive: true, force: true })
     expect(contentOf(root.path)).toEqual(before.filter((line) => !line.includes('layerdb/tmp')))
     expect(await succeed([...at(root), 'gc'])).toBe('0 things deleted\n')
+    const written = path.join(root.path, 'image/overlay2/.tmp-0123456789abcdef')
+    writeFileSync(written, '{}')
+    expect(await succeed([...at(root), 'gc', '--dry-run'])).toContain(
+      `would delete ${written}: a file that was`,
+    )
+    expect(await succeed([...at(root), 'gc'])).toContain('1 thing deleted\n')
+    expect(contentOf(root.path)).toEqual(before.filter((line) => !line.includes('layerdb/tmp')))
   })
 
   test('gc deletes the layers of a load that was killed before its image was there; while an image is damaged, none', async () => {

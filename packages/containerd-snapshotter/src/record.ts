@@ -3,7 +3,13 @@ import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { GraphDriverError, type LayerId, parseLayerId } from '@graphdriver/core'
-import { isSystemError, syncDirectory, tryLockDirectory, writeAtomically } from '@graphdriver/sys'
+import {
+  isSystemError,
+  syncDirectory,
+  tryLockDirectory,
+  unfinishedFiles,
+  writeAtomically,
+} from '@graphdriver/sys'
 
 export type SnapshotKind = 'view' | 'active' | 'committed'
 
@@ -44,7 +50,9 @@ export class RecordFiles implements Disposable {
   /** Makes the directory if need be. @throws GD_IN_USE while another process has it */
   static async open(directory: string): Promise<RecordFiles> {
     await mkdir(directory, { recursive: true, mode: 0o700 })
-    return new RecordFiles(directory, lockRoot(directory))
+    const files = new RecordFiles(directory, lockRoot(directory))
+    for (const unfinished of await unfinishedFiles(directory)) await rm(unfinished)
+    return files
   }
 
   /** @throws GD_STORE_CORRUPT for a file that is no record */

@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises'
 import {
   type CallOptions,
   chainIdOf,
@@ -69,6 +70,11 @@ export interface ImageStore extends AsyncDisposable {
    * @throws GD_IMAGE_NOT_FOUND
    */
   delete(id: Digest): Promise<readonly LayerRecord[]>
+
+  /** Files that killed processes left unfinished. Only while no other process writes to the store. */
+  leftovers(): Promise<readonly string[]>
+  /** Deletes them. @returns what they were */
+  collect(): Promise<readonly string[]>
 }
 
 /** Opens Docker's imagedb under a data root. Writes nothing until there is an image to write. */
@@ -160,6 +166,18 @@ class DirectoryImageStore implements ImageStore {
       const removed = (await held.layer?.release()) ?? []
       this.#leaving.delete(id)
       return removed
+    })
+  }
+
+  leftovers(): Promise<readonly string[]> {
+    return this.#imagedb.unfinished()
+  }
+
+  collect(): Promise<readonly string[]> {
+    return this.#exclusively(async () => {
+      const left = await this.#imagedb.unfinished()
+      for (const file of left) await rm(file, { force: true })
+      return left
     })
   }
 

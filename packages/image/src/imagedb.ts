@@ -17,7 +17,7 @@
 import { readdir, readFile, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { type CallOptions, type Digest, digestHex, parseDigest } from '@graphdriver/core'
-import { isSystemError, syncDirectory, writeAtomically } from '@graphdriver/sys'
+import { isSystemError, syncDirectory, unfinishedFiles, writeAtomically } from '@graphdriver/sys'
 import { makeDirectory } from './durable-directory.ts'
 import { checkDigest } from './digest-check.ts'
 import { maxConfigBytes } from './image-config.ts'
@@ -49,6 +49,14 @@ export class Imagedb {
       .filter((name) => /^[0-9a-f]{64}$/.test(name))
       .map((name) => parseDigest(`sha256:${name}`))
       .toSorted()
+  }
+
+  /** Files that were being written when a process was killed, those of names too. */
+  async unfinished(): Promise<readonly string[]> {
+    const found = [path.dirname(path.dirname(path.dirname(this.#content))), this.#content].map(
+      unfinishedFiles,
+    )
+    return (await Promise.all(found)).flat()
   }
 
   /** @throws GD_DIGEST_MISMATCH, GD_IMAGE_INVALID, and ENOENT */

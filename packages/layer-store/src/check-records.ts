@@ -30,7 +30,7 @@ export async function* checkRecords(
   for (const { kind, name, reason } of await listLeftovers(context, options))
     yield {
       kind: 'leftover',
-      object: kind === 'layer' ? `${context.driver.name} layer ${name}` : `directory ${path.basename(name)}`,
+      object: kind === 'layer' ? `${context.driver.name} layer ${name}` : `${kind} ${path.basename(name)}`,
       file: kind === 'layer' ? undefined : name,
       expected: 'nothing',
       found: reason,

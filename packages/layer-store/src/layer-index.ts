@@ -9,11 +9,11 @@
  * <ChainID> <DiffID> <ChainID of the parent, or -> <cache-id> <size>      digests without their "sha256:"
  * ```
  */
-import { createHash, randomBytes } from 'node:crypto'
-import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { digestHex, parseChainId, parseDiffId, parseLayerId, isGraphDriverError } from '@graphdriver/core'
-import { isSystemError } from '@graphdriver/sys'
+import { isSystemError, writeAtomically } from '@graphdriver/sys'
 import type { Layerdb } from './layerdb.ts'
 import type { StoredLayer } from './layer-record.ts'
 
@@ -68,16 +68,13 @@ export async function readIndex(
 export async function writeIndex(layerdb: Layerdb, layers: Iterable<StoredLayer>): Promise<void> {
   const lines = Array.from(layers, lineOf)
   if (lines.length < leastLayers) return
-  const temporary = `${indexFile(layerdb)}-${randomBytes(8).toString('hex')}`
   try {
     const stamp = await stampOf(layerdb.layers)
     if (stamp === undefined) return
     const body = lines.join('')
     // Not flushed: a torn one has another digest.
-    await writeFile(temporary, `${head(body, stamp)}\n${body}`, { flag: 'wx', mode: 0o600 })
-    await rename(temporary, indexFile(layerdb))
+    await writeAtomically(indexFile(layerdb), `${head(body, stamp)}\n${body}`, false)
   } catch (error) {
-    await rm(temporary, { force: true })
     if (!isSystemError(error)) throw error
   }
 }

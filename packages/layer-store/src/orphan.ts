@@ -8,7 +8,7 @@ import {
   isGraphDriverError,
   type LayerId,
 } from '@graphdriver/core'
-import { isSystemError } from '@graphdriver/sys'
+import { isSystemError, unfinishedFiles } from '@graphdriver/sys'
 import { isSharedWithBuildKit } from './dockerd.ts'
 import { removingSuffix, transactionPrefix } from './layerdb.ts'
 import { mountIdFiles } from './mount-record.ts'
@@ -19,8 +19,8 @@ import { idFiles } from './transaction.ts'
 
 /** What nobody needs, and `collect` deletes. */
 export interface Leftover {
-  /** A layer of the driver, or a directory of the store that is no record yet, or no more. */
-  readonly kind: 'layer' | 'directory'
+  /** A layer of the driver; a directory of the store that is no record yet, or no more; a file that was not finished. */
+  readonly kind: 'layer' | 'directory' | 'file'
   /** The driver's name of the layer; the path of the directory. */
   readonly name: string
   readonly reason: string
@@ -38,6 +38,8 @@ interface Leftovers {
   readonly layers: readonly LayerId[]
   /** Records that were not finished, or not quite removed. */
   readonly directories: readonly string[]
+  /** Files that were being written. */
+  readonly files: readonly string[]
   /** Layers that these name. */
   readonly begun: ReadonlySet<string>
 }
@@ -46,7 +48,7 @@ export async function listLeftovers(
   context: StoreContext,
   options: LeftoverOptions,
 ): Promise<readonly Leftover[]> {
-  const { layers, directories, begun } = await findLeftovers(context, options)
+  const { layers, directories, files, begun } = await findLeftovers(context, options)
   const found: Leftover[] = []
   for (const name of layers) {
     const reason = begun.has(name)
@@ -64,6 +66,7 @@ export async function listLeftovers(
         ? 'a removal that was not finished'
         : 'a record that was not finished',
     })),
+    ...files.map((name) => ({ kind: 'file' as const, name, reason: 'a file that was not finished' })),
   ]
 }
 
@@ -114,10 +117,10 @@ export async function collectOrphans(
   context: StoreContext,
   options: CallOptions,
 ): Promise<readonly LayerId[]> {
-  const { layers, directories } = await findLeftovers(context, options)
+  const { layers, directories, files } = await findLeftovers(context, options)
   await removeAll(context, layers, options.signal)
   // Only now, since they may be what tells that a layer is an orphan.
-  for (const directory of directories) await rm(directory, { recursive: true, force: true })
+  for (const left of [...directories, ...files]) await rm(left, { recursive: true, force: true })
   await context.unflushed.prune((layer) => context.graph.get(layer) !== undefined)
   return layers
 }
@@ -177,7 +180,12 @@ async function findLeftovers(context: StoreContext, options: CallOptions): Promi
   const onlySuspects = await isSharedWithBuildKit(path.resolve(layerdb.directory, '../../..'))
   const layers = found.filter((layer) => !named.has(layer) && (!onlySuspects || suspects.has(layer)))
   // A writable layer comes before the init layer it stands on, whose name is longer.
-  return { layers: layers.sort(), directories, begun: suspects }
+  return {
+    layers: layers.sort(),
+    directories,
+    files: await unfinishedFiles(layerdb.directory),
+    begun: suspects,
+  }
 }
 
 async function addIds(directory: string, ids: Set<string>): Promise<void> {

@@ -1,6 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { open, rename, rm } from 'node:fs/promises'
+import { open, readdir, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
+import { isSystemError } from './error.ts'
+
+const temporaryPrefix = '.tmp-'
 
 /**
  * Writes a file so that at any time, also after a power cut, there is either what was before or all of `content`:
@@ -14,7 +17,7 @@ export async function writeAtomically(
   isFlushed = true,
 ): Promise<void> {
   const directory = path.dirname(file)
-  const temporary = path.join(directory, `.tmp-${randomBytes(8).toString('hex')}`)
+  const temporary = path.join(directory, `${temporaryPrefix}${randomBytes(8).toString('hex')}`)
   try {
     await using handle = await open(temporary, 'wx', 0o600)
     await handle.writeFile(content)
@@ -25,6 +28,23 @@ export async function writeAtomically(
     throw error
   }
   if (isFlushed) await syncDirectory(directory)
+}
+
+/** Paths of what `writeAtomically` was making in a directory when its process was killed: nobody's, while nobody writes there. */
+export async function unfinishedFiles(directory: string): Promise<readonly string[]> {
+  try {
+    const names = await readdir(directory)
+    return names
+      .filter(
+        (name) =>
+          name.startsWith(temporaryPrefix) && /^[0-9a-f]{16}$/.test(name.slice(temporaryPrefix.length)),
+      )
+      .toSorted()
+      .map((name) => path.join(directory, name))
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return []
+    throw error
+  }
 }
 
 /** Makes names that were added to or taken from a directory durable. */

@@ -67,6 +67,7 @@ function textOf({ object, expected, found }: Finding): string {
 /** Deletes all but the base image, and what nobody needs. */
 export async function reset({ layers, images, references }: OpenRoot): Promise<void> {
   await layers.collect()
+  await images.collect()
   for (const { name } of layers.writableLayers()) await (await layers.getRWLayer(name)).release()
   const [base] = layers.layers()
   for (const { id, chainId } of images.list()) {

@@ -83,7 +83,13 @@ export class Stepper implements AsyncDisposable {
     } catch (error) {
       problems.push(error instanceof Error ? (error.stack ?? error.message) : String(error))
     }
-    await (problems.length === 0 ? this.#prepare() : this.#restart())
+    if (problems.length === 0) await this.#prepare()
+    else {
+      await this.#opened(reset)
+      // What this point has left is not to be found again after each that follows.
+      this.#baseShape = shapeOf(this.#root)
+      await this.#prepare()
+    }
     return { point, met, problems }
   }
 

@@ -37,7 +37,14 @@ async function collect(
   { dryRun = false, quarantined = false }: GcFlags,
 ): Promise<Collected> {
   const find = async (stores: Stores, sizes: boolean): Promise<Omit<Collected, 'quarantined'>> => ({
-    leftovers: await stores.layers.leftovers({ sizes, signal }),
+    leftovers: [
+      ...(await stores.layers.leftovers({ sizes, signal })),
+      ...(await stores.images.leftovers()).map((name) => ({
+        kind: 'file' as const,
+        name,
+        reason: 'a file that was not finished',
+      })),
+    ],
     unneeded: await unneededLayers(session.root, stores),
   })
   if (dryRun)
@@ -49,6 +56,7 @@ async function collect(
     const found = await find(stores, false)
     await dropUnneeded(found.unneeded, stores)
     await stores.layers.collect({ signal })
+    await stores.images.collect()
     return { ...found, quarantined: quarantined ? await stores.layers.dropQuarantined({ signal }) : [] }
   })
 }
