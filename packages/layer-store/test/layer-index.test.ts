@@ -107,6 +107,11 @@ describe('the index of layers', () => {
     }
     expect(readFileSync(index, 'utf8')).not.toBe(before)
     expect(await listed()).toHaveLength(count - 1)
-    expect(readdirSync(root.layerdb).toSorted()).toEqual(['.graphdriver-layers', '.graphdriver-unflushed', 'sha256', 'tmp'])
+    expect(readdirSync(root.layerdb).toSorted()).toEqual([
+      '.graphdriver-layers',
+      '.graphdriver-unflushed',
+      'sha256',
+      'tmp',
+    ])
   })
 })
