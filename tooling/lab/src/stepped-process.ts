@@ -19,12 +19,10 @@ export interface FaultPoint {
   readonly at: number
 }
 
-/** How it ended: by the kill, by itself with what it printed, or not within the time. */
+/** How it ended: by the fault, or with what it had to say; or not within the time. */
 export interface Ending {
-  readonly by: 'kill' | 'itself' | 'timeout'
-  readonly signal: NodeJS.Signals | undefined
-  readonly code: number | undefined
-  /** What it wrote on standard output after it had begun. */
+  readonly by: 'fault' | 'itself' | 'timeout'
+  /** The line that it wrote on standard output after it had begun. */
   readonly output: string
   readonly errors: string
 }
@@ -39,7 +37,7 @@ export class SteppedProcess implements AsyncDisposable {
   readonly #errors: Promise<string>
   #output = ''
 
-  /** @param command a script for the Node that runs this one, and its arguments; it prints `ready`, then waits for a line */
+  /** @param command a script for the Node that runs this one, and its arguments; it prints `ready`, waits for a line, and prints one when it is done */
   constructor(command: readonly string[]) {
     this.#child = spawn(process.execPath, command, { stdio: ['pipe', 'pipe', 'pipe'] })
     this.#closed = once(this.#child, 'close')
@@ -47,7 +45,9 @@ export class SteppedProcess implements AsyncDisposable {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     this.#child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
       this.#output += chunk
-      if (this.#output.includes('ready\n')) resolve()
+      if (this.#output === 'ready\n') resolve()
+      // It is ended when it has said what became of it: how Node ends is not what is looked at.
+      else if (this.#output.endsWith('\n')) this.#child.kill('SIGKILL')
     })
     void this.#closed.then(async () =>
       reject(new Error(`${command.join(' ')} ended early: ${await this.#errors}`)),
@@ -71,7 +71,7 @@ export class SteppedProcess implements AsyncDisposable {
       '-o',
       scratch,
     ])
-    if (ending.code !== 0) throw new Error(`the process ended with ${String(ending.code)}: ${ending.errors}`)
+    if (ending.by !== 'itself') throw new Error(`the process ended early: ${ending.errors}`)
     return mostByOneThread(readFileSync(scratch, 'latin1'))
   }
 
@@ -98,14 +98,9 @@ export class SteppedProcess implements AsyncDisposable {
     }, patience)
     await Promise.all([this.#closed, gone])
     clearTimeout(timer)
-    const { signalCode, exitCode } = this.#child
-    return {
-      by: late ? 'timeout' : signalCode === 'SIGKILL' ? 'kill' : 'itself',
-      signal: signalCode ?? undefined,
-      code: exitCode ?? undefined,
-      output: this.#output,
-      errors: await this.#errors,
-    }
+    const isTold = this.#output.endsWith('\n')
+    const by = late ? 'timeout' : isTold ? 'itself' : 'fault'
+    return { by, output: this.#output, errors: await this.#errors }
   }
 }
 

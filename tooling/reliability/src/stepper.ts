@@ -159,7 +159,7 @@ export class Stepper implements AsyncDisposable {
 }
 
 function metBy({ fault }: FaultPoint, ending: Ending): Outcome['met'] {
-  if (ending.by !== 'itself' || ending.signal !== undefined) return 'killed'
+  if (ending.by !== 'itself') return 'killed'
   if (ending.output.startsWith('failed: ')) return 'failed'
   return fault === 'kill' ? 'missed' : 'overcome'
 }

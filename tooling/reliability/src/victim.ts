@@ -23,5 +23,5 @@ try {
   }
   stdout.write('done\n')
 } catch (error) {
-  stdout.write(`failed: ${error instanceof Error ? error.message : String(error)}\n`)
+  stdout.write(`failed: ${JSON.stringify(String(error))}\n`)
 }
