@@ -9,6 +9,7 @@ import type { ContainerdSnapshotterFlags } from './commands/containerd-snapshott
 import type { DiffFlags } from './commands/diff.ts'
 import type { DockerPluginFlags } from './commands/docker-plugin.ts'
 import type { LoadFlags } from './commands/load.ts'
+import type { MigrateFlags } from './commands/migrate.ts'
 import type { MountFlags } from './commands/mount.ts'
 import type { RepairFlags } from './commands/repair.ts'
 import type { RmFlags } from './commands/rm.ts'
@@ -185,6 +186,20 @@ function addHostCommands(program: Command, perform: Perform): void {
 }
 
 function addCare(program: Command, perform: Perform): void {
+  sub(
+    program,
+    'migrate',
+    'move all images and writable layers from one driver to another; the source is kept until --finish',
+  )
+    .option('--from <driver>', 'whose they are')
+    .option('--to <driver>', 'whose they are to be')
+    .option('--dry-run', 'only tell what would be moved, and how much room it takes')
+    .option('--finish', 'delete what was moved and is kept')
+    .action((flags: MigrateFlags, command: Command) =>
+      perform(command.optsWithGlobals(), async (call) =>
+        (await import('./commands/migrate.ts')).migrate(call, flags),
+      ),
+    )
   sub(
     program,
     'check',

@@ -34,6 +34,15 @@ export interface ErrorDetails {
     readonly driver: string
     readonly drivers: readonly string[]
   }
+  /** What one driver holds cannot be moved to another: nothing was changed. */
+  readonly GD_MIGRATION_REFUSED: {
+    readonly from: string
+    readonly to: string
+    readonly reason: 'space' | 'depth' | 'damage' | 'absent' | 'same' | 'unfinished'
+    /** Bytes, where it is for lack of them. */
+    readonly needed?: number | undefined
+    readonly available?: number | undefined
+  }
   /** The driver holds no layer of this id. */
   readonly GD_LAYER_NOT_FOUND: { readonly id: string }
   /** The driver already holds a layer of this id. */

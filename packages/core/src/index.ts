@@ -65,6 +65,9 @@ export {
 export {
   driverPriority,
   hostOf,
+  hasState,
+  leftBehind,
+  leftBehindFile,
   priorState,
   probeDriver,
   type Refusal,

@@ -2,7 +2,7 @@
  * Chooses the driver for a data root: the one asked for, else the one whose layers are already there, else the
  * first of a priority list that can serve. It never guesses where guessing could make somebody's images disappear.
  */
-import { readdir } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { DriverDefinition, DriverOptions, Probe } from './definition.ts'
 import { type DiscoveryOptions, loadDriver } from './discovery.ts'
@@ -86,15 +86,34 @@ export async function selectDriver(request: SelectionOptions): Promise<Selection
 
 /**
  * The drivers whose state is under `root`: those with images recorded in `image/<driver>` or with a non-empty
- * directory of their own.
+ * directory of their own, but for those that `leftBehind` has.
  */
 export async function priorState(
   root: string,
   known: readonly string[] = driverPriority,
 ): Promise<readonly string[]> {
+  const behind = await leftBehind(root)
   const found: string[] = []
-  for (const name of known) if (await hasState(root, name)) found.push(name)
+  for (const name of known) if (!Object.hasOwn(behind, name) && (await hasState(root, name))) found.push(name)
   return found
+}
+
+/** Where it is written which drivers' images were moved to another, and are kept until somebody is sure: `{ from: to }`. */
+export function leftBehindFile(root: string): string {
+  return path.join(root, '.graphdriver', 'left-behind.json')
+}
+
+/** Drivers that hold what was moved to another since, with that one's name. What cannot be read is nothing. */
+export async function leftBehind(root: string): Promise<Readonly<Record<string, string>>> {
+  try {
+    const read: unknown = JSON.parse(await readFile(leftBehindFile(root), 'utf8'))
+    if (typeof read !== 'object' || read === null) return {}
+    return Object.fromEntries(
+      Object.entries(read).filter((pair): pair is [string, string] => typeof pair[1] === 'string'),
+    )
+  } catch {
+    return {}
+  }
 }
 
 /** Whether one driver's state is under `root`. */
@@ -201,7 +220,7 @@ function mismatch(root: string, driver: string, drivers: readonly string[]): Gra
   return new GraphDriverError(
     'GD_PRIOR_STATE_MISMATCH',
     `${root} holds the images of ${drivers.join(', ')}, which ${driver} would hide; ` +
-      `use --driver ${drivers[0] ?? ''}, or another --root`,
+      `use --driver ${drivers[0] ?? ''}, another --root, or move them: graphdriver migrate --from ${drivers[0] ?? ''} --to ${driver}`,
     { root, driver, drivers },
   )
 }

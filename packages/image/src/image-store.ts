@@ -53,6 +53,9 @@ export interface ImageStore extends AsyncDisposable {
   /** Reads the config again, and verifies it. @throws GD_IMAGE_NOT_FOUND, GD_DIGEST_MISMATCH */
   get(id: Digest): Promise<Image>
 
+  /** The config as it came, verified. @throws as `get` */
+  configBytes(id: Digest): Promise<Uint8Array>
+
   /**
    * What a person means by a word: an id, a name in `references`, or the first digits of an id, in this order.
    *
@@ -133,16 +136,21 @@ class DirectoryImageStore implements ImageStore {
   }
 
   async get(id: Digest): Promise<Image> {
-    this.#requireOpen()
+    await this.configBytes(id)
     const held = this.#images.get(id)
     if (held === undefined) throw notFound(id)
+    return held.image
+  }
+
+  async configBytes(id: Digest): Promise<Uint8Array> {
+    this.#requireOpen()
+    if (!this.#images.has(id)) throw notFound(id)
     try {
-      await this.#imagedb.read(id)
+      return await this.#imagedb.read(id)
     } catch (error) {
       if (isSystemError(error, 'ENOENT')) throw notFound(id)
       throw error
     }
-    return held.image
   }
 
   async find(word: string, references?: ReferenceStore): Promise<Image> {

@@ -12,6 +12,14 @@ export type { Image } from './image.ts'
 export { layerOpeners } from './load-layers.ts'
 export { type LoadedImage, loadImages, type LoadImagesOptions, type LoadTarget } from './load-images.ts'
 export type { LoadProgress, ProgressListener } from './load-progress.ts'
+export {
+  migrate,
+  type MigrateOptions,
+  type MigrationPlan,
+  type MigrationProgress,
+  type MigrationSide,
+  planMigration,
+} from './migrate.ts'
 export { openImageSource, type OpenImageSourceOptions } from './open-image-source.ts'
 export { formatPlatform, hostPlatform, parsePlatform, type Platform } from './platform.ts'
 export { processArguments } from './process-arguments.ts'
