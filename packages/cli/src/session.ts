@@ -20,6 +20,7 @@ import { isSystemError } from '@graphdriver/sys'
 import { abandoned, forgetClaim } from './claim.ts'
 import type { Invocation } from './invocation.ts'
 import { openStores, type Stores } from './stores.ts'
+import { tidyWorkplace } from './workplace.ts'
 import { needsUserNamespace, reenter } from './user-namespace.ts'
 
 export class Session implements AsyncDisposable {
@@ -137,6 +138,7 @@ export class Session implements AsyncDisposable {
   /** Writable layers of runs that were killed, and whose process is gone. */
   async #clearRuns(stores: Stores): Promise<void> {
     const { log } = this.#invocation
+    await tidyWorkplace(this.root)
     for (const name of await abandoned(this.root)) {
       if (stores.layers.writableLayers().some((layer) => layer.name === name)) {
         log.info(`removing writable layer '${name}', which a killed run left`)

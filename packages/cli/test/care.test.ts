@@ -141,6 +141,9 @@ describe.skipIf(missing !== undefined)(`check, scrub and gc (${missing ?? 'as ro
     expect(await succeed([...at(root), 'gc', '--dry-run'])).toContain(
       `would delete ${written}: a file that was`,
     )
+    // Of the command itself: a file that it was writing, a place where it was planning.
+    writeFileSync(path.join(root.path, '.graphdriver/.tmp-0123456789abcdef'), '{}')
+    mkdirSync(path.join(root.path, '.graphdriver/plan-1/vfs'), { recursive: true })
     expect(await succeed([...at(root), 'gc'])).toContain('1 thing deleted\n')
     expect(contentOf(root.path)).toEqual(before.filter((line) => !line.includes('layerdb/tmp')))
   })

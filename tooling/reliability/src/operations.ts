@@ -5,6 +5,7 @@ import { type ChainId, randomLayerId } from '@graphdriver/core'
 import { loadImages, openImageSource } from '@graphdriver/image'
 import { dockerInitLayer } from '@graphdriver/layer-store'
 import { baseName, imageName, type Inputs } from './inputs.ts'
+import { migration } from './migration.ts'
 import type { OpenRoot, OpenStores } from './root.ts'
 
 export interface Operation {
@@ -16,11 +17,23 @@ export interface Operation {
   readonly run: (root: OpenRoot, inputs: Inputs) => Promise<void>
 }
 
+/** One that opens the root itself, and makes something beside what the driver holds, which stays as it was. */
+export interface LoneOperation {
+  readonly name: string
+  readonly title: string
+  readonly prepare?: Operation['prepare']
+  readonly alone: (driver: string, root: string) => Promise<void>
+  readonly isDone: (driver: string, root: string) => Promise<boolean>
+  /** @returns what is wrong with what it made */
+  readonly verify: (driver: string, root: string) => Promise<readonly string[]>
+  readonly undo: (driver: string, root: string) => Promise<void>
+}
+
 /** The writable layer of all operations. */
 export const containerName = 'container'
 const otherName = 'base:renamed'
 
-export const operations: readonly Operation[] = [
+export const operations: readonly (Operation | LoneOperation)[] = [
   {
     name: 'load',
     title: 'load an image',
@@ -114,9 +127,10 @@ export const operations: readonly Operation[] = [
       await layers.collect()
     },
   },
+  migration,
 ]
 
-export function operationNamed(name: string): Operation {
+export function operationNamed(name: string): Operation | LoneOperation {
   const found = operations.find((operation) => operation.name === name)
   if (found !== undefined) return found
   throw new Error(`no operation '${name}'; there are ${operations.map((one) => one.name).join(', ')}`)
@@ -131,13 +145,13 @@ async function chainOf({ images, references }: OpenRoot, name: string): Promise<
   return (await images.find(name, references)).chainId
 }
 
-async function createContainer(root: OpenRoot): Promise<void> {
+export async function createContainer(root: OpenRoot): Promise<void> {
   if (root.layers.writableLayers().length > 0) return
   await root.layers.createRWLayer(containerName, await chainOf(root, baseName), { init: dockerInitLayer })
 }
 
 /** A new file, and a changed one. None is deleted: in a tar that has the time of its making, so that none would be like another. */
-async function writeInto({ layers }: OpenRoot): Promise<void> {
+export async function writeInto({ layers }: OpenRoot): Promise<void> {
   const writable = await layers.getRWLayer(containerName)
   await using mount = await writable.mount()
   writeFileSync(path.join(mount.path, 'own'), 'own')

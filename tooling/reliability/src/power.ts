@@ -9,7 +9,7 @@ import { mkdtemp } from 'node:fs/promises'
 import { command } from '@graphdriver/core/conformance'
 import { recordedDisk, type RecordedKind, type Recording } from '@tooling/lab'
 import { type Inputs, makeInputs } from './inputs.ts'
-import { load, type Operation, operationNamed } from './operations.ts'
+import { load, type Operation, operations } from './operations.ts'
 import { randomOf } from './random.ts'
 import { openRoot } from './root.ts'
 import { classify, damagesOf, type State, stateOf } from './state.ts'
@@ -65,7 +65,8 @@ export async function recordLife(driver: string, kind: RecordedKind): Promise<Li
   if (begin === undefined) throw new Error('the disk was not filled')
   const moments: Moment[] = []
   for (const name of life) {
-    const operation = operationNamed(name)
+    const operation = operations.find((one): one is Operation => 'run' in one && one.name === name)
+    if (operation === undefined) throw new Error(`no operation ${name}`)
     // A process of its own each, as far as the store can tell.
     await using opened = await openRoot(driver, disk.path)
     await operation.run(opened, inputs)

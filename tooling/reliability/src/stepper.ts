@@ -9,7 +9,7 @@ import { soon } from '@graphdriver/core/conformance'
 import { type Ending, type Fault, type FaultPoint, SteppedProcess } from '@tooling/lab'
 import { allCalls, callsOf } from './calls.ts'
 import type { Inputs } from './inputs.ts'
-import { load, type Operation } from './operations.ts'
+import { load, type LoneOperation, type Operation } from './operations.ts'
 import { type OpenRoot, openRoot } from './root.ts'
 import { classify, damagesOf, reset, shapeDifference, shapeOf, type State, stateOf } from './state.ts'
 
@@ -26,7 +26,7 @@ const victim = fileURLToPath(new URL('./victim.ts', import.meta.url))
 
 export class Stepper implements AsyncDisposable {
   readonly driver: string
-  readonly operation: Operation
+  readonly operation: Operation | LoneOperation
   readonly #root: string
   readonly #inputs: Inputs
   #baseShape: readonly string[] = []
@@ -35,7 +35,7 @@ export class Stepper implements AsyncDisposable {
   /** Started while the last one is looked at. */
   #next: SteppedProcess | undefined
 
-  private constructor(driver: string, operation: Operation, root: string, inputs: Inputs) {
+  private constructor(driver: string, operation: Operation | LoneOperation, root: string, inputs: Inputs) {
     this.driver = driver
     this.operation = operation
     this.#root = root
@@ -43,14 +43,19 @@ export class Stepper implements AsyncDisposable {
   }
 
   /** @param root an empty directory on a filesystem that the driver can be on; it is the stepper's */
-  static async on(driver: string, operation: Operation, root: string, inputs: Inputs): Promise<Stepper> {
+  static async on(
+    driver: string,
+    operation: Operation | LoneOperation,
+    root: string,
+    inputs: Inputs,
+  ): Promise<Stepper> {
     const stepper = new Stepper(driver, operation, root, inputs)
     await stepper.#opened((opened) => load(opened, inputs.base))
     // Once there and back, so that what stays for good, such as an empty directory, is there.
     await stepper.#prepare()
-    await stepper.#opened((opened) => operation.run(opened, inputs))
+    await stepper.#run()
     stepper.#after = await stepper.#opened(async (opened) => stateOf(opened))
-    await stepper.#opened(reset)
+    await stepper.#reset()
     stepper.#baseShape = shapeOf(root)
     await stepper.#prepare()
     stepper.#before = await stepper.#opened(async (opened) => stateOf(opened))
@@ -85,7 +90,7 @@ export class Stepper implements AsyncDisposable {
     }
     if (problems.length === 0) await this.#prepare()
     else {
-      await this.#opened(reset)
+      await this.#reset()
       // What this point has left is not to be found again after each that follows.
       this.#baseShape = shapeOf(this.#root)
       await this.#prepare()
@@ -101,19 +106,22 @@ export class Stepper implements AsyncDisposable {
     const problems: string[] = []
     const [before, after] = [this.#before, this.#after]
     if (before === undefined || after === undefined) throw new Error('the stepper was not prepared')
-    await this.#opened(async (opened) => {
+    const isLone = 'alone' in this.operation
+    const isDone = await this.#opened(async (opened) => {
       problems.push(...(await damagesOf(opened)))
       const found = classify(stateOf(opened), before, after)
       if (found === undefined) problems.push('the store is neither as before nor as after')
       if (ending.output === 'done\n' && found !== 'after')
         problems.push('it said that it was done, and it is not')
-      if (found !== 'after') await this.operation.run(opened, this.#inputs)
+      return found === 'after'
     })
+    if (isLone || !isDone) await this.#run()
     await this.#opened(async (opened) => {
       if (classify(stateOf(opened), before, after) !== 'after') problems.push('done again, it is not done')
       problems.push(...(await damagesOf(opened)))
-      await reset(opened)
     })
+    if ('alone' in this.operation) problems.push(...(await this.operation.verify(this.driver, this.#root)))
+    await this.#reset()
     try {
       await soon(() => {
         const difference = shapeDifference(shapeOf(this.#root), this.#baseShape)
@@ -127,8 +135,21 @@ export class Stepper implements AsyncDisposable {
 
   /** To where each point begins, whatever there is. */
   async #restart(): Promise<void> {
-    await this.#opened(reset)
+    await this.#reset()
     await this.#prepare()
+  }
+
+  /** What is not known to be done is done. */
+  async #run(): Promise<void> {
+    const { operation, driver } = this
+    if (!('alone' in operation)) await this.#opened((opened) => operation.run(opened, this.#inputs))
+    else if (!(await operation.isDone(driver, this.#root))) await operation.alone(driver, this.#root)
+  }
+
+  /** To the base image alone. */
+  async #reset(): Promise<void> {
+    if ('alone' in this.operation) await this.operation.undo(this.driver, this.#root)
+    await this.#opened(reset)
   }
 
   async #prepare(): Promise<void> {

@@ -17,7 +17,8 @@ stdout.write('ready\n')
 await once(stdin, 'data')
 stdin.destroy()
 try {
-  {
+  if ('alone' in operation) await operation.alone(driver, root)
+  else {
     await using opened = await openRoot(driver, root)
     await operation.run(opened, given)
   }

@@ -11,6 +11,7 @@ import { openSide } from '../migration/side.ts'
 import { formatBytes, plural } from '../quantity.ts'
 import { requireUnused } from '../require-unused.ts'
 import { Resources } from '../resources.ts'
+import { tidyWorkplace } from '../workplace.ts'
 import { requirePrivileges, requireReadable } from '../session.ts'
 
 export interface MigrateFlags {
@@ -48,6 +49,7 @@ async function moveAll(invocation: Invocation, from: string, to: string, dryRun:
   await requireMovable(root, from, to)
   await using open = new Resources()
   open.use(await lockStore(root, 'exclusive', { signal }))
+  await tidyWorkplace(root)
   const source = await openSide(invocation, open, from, true)
   const plan = await planFor(invocation, source, to)
   requireSpace(root, plan)

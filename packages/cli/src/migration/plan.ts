@@ -1,11 +1,10 @@
 import { statfsSync } from 'node:fs'
-import { mkdir, rm } from 'node:fs/promises'
-import path from 'node:path'
 import { GraphDriverError, hasState, hostOf, loadDriver } from '@graphdriver/core'
 import { type MigrationPlan, planMigration } from '@graphdriver/image'
 import type { Invocation } from '../invocation.ts'
 import { formatBytes } from '../quantity.ts'
 import { Resources } from '../resources.ts'
+import { planningRoot } from '../workplace.ts'
 import { ofDriver, pools, requireServing, type Side } from './side.ts'
 
 export interface Plan extends MigrationPlan {
@@ -27,11 +26,7 @@ export async function planFor(
   await requireServing(invocation, definition)
   const isThere = await hasState(root, to)
   await using open = new Resources()
-  const place = isThere ? root : path.join(root, '.graphdriver', `plan-${process.pid}`)
-  if (!isThere) {
-    await mkdir(place, { mode: 0o700 })
-    open.use({ [Symbol.asyncDispose]: () => rm(place, { recursive: true, force: true }) })
-  }
+  const place = isThere ? root : open.use(await planningRoot(root)).path
   const options = ofDriver(driverOptions, to)
   const target = open.use(await definition.open(hostOf(definition, { root: place, options })))
   const plan = await planMigration(stores, target, { signal })

@@ -1,0 +1,37 @@
+/** What the command itself keeps under a data root, in `.graphdriver`, where no engine looks. */
+import { mkdir, readdir, rm } from 'node:fs/promises'
+import path from 'node:path'
+import { isSystemError, unfinishedFiles } from '@graphdriver/sys'
+
+const planPrefix = 'plan-'
+
+function workplaceOf(root: string): string {
+  return path.join(root, '.graphdriver')
+}
+
+/** A root of its own for a driver that is only asked what it can do. Disposing it deletes it. */
+export async function planningRoot(root: string): Promise<{ readonly path: string } & AsyncDisposable> {
+  const place = path.join(workplaceOf(root), `${planPrefix}${process.pid}`)
+  await mkdir(place, { mode: 0o700 })
+  return { path: place, [Symbol.asyncDispose]: () => rm(place, { recursive: true, force: true }) }
+}
+
+/** Deletes what killed commands left there. Only with the root locked. */
+export async function tidyWorkplace(root: string): Promise<void> {
+  const directory = workplaceOf(root)
+  const plans = (await namesIn(directory)).filter((name) => name.startsWith(planPrefix))
+  for (const left of [
+    ...(await unfinishedFiles(directory)),
+    ...plans.map((name) => path.join(directory, name)),
+  ])
+    await rm(left, { recursive: true, force: true })
+}
+
+async function namesIn(directory: string): Promise<readonly string[]> {
+  try {
+    return await readdir(directory)
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return []
+    throw error
+  }
+}
