@@ -11,6 +11,7 @@ import type { DockerPluginFlags } from './commands/docker-plugin.ts'
 import type { LoadFlags } from './commands/load.ts'
 import type { MigrateFlags } from './commands/migrate.ts'
 import type { MountFlags } from './commands/mount.ts'
+import type { PullFlags } from './commands/pull.ts'
 import type { RepairFlags } from './commands/repair.ts'
 import type { RmFlags } from './commands/rm.ts'
 import type { RmiFlags } from './commands/rmi.ts'
@@ -72,6 +73,16 @@ function addImageCommands(program: Command, perform: Perform): void {
     .action((files: string[], flags: LoadFlags, command: Command) =>
       perform(command.optsWithGlobals(), async (call) =>
         (await import('./commands/load.ts')).load(call, files, flags),
+      ),
+    )
+  sub(program, 'pull', 'load images from a registry')
+    .argument('<image...>')
+    .option('--platform <os/architecture>', 'of images that have several')
+    .option('--mirror <address>', 'ask there first, such as https://mirror.example; may be repeated', append)
+    .option('--plain-http', 'without TLS')
+    .action((names: string[], flags: PullFlags, command: Command) =>
+      perform(command.optsWithGlobals(), async (call) =>
+        (await import('./commands/pull.ts')).pull(call, names, flags),
       ),
     )
   sub(program, 'images', 'list images').action((_: object, command: Command) =>
@@ -224,8 +235,14 @@ function addCare(program: Command, perform: Perform): void {
         }),
       ),
     )
-  sub(program, 'repair', 'make damaged image layers again from files, with all that stands on them')
-    .requiredOption('--from <file...>', 'docker save archives, OCI layouts, tars of them')
+  sub(
+    program,
+    'repair',
+    'make damaged image layers again from files or registries, with all that stands on them',
+  )
+    .option('--from <file...>', 'docker save archives, OCI layouts, tars of them')
+    .option('--pull <image...>', 'names of images in registries')
+    .option('--plain-http', 'registries without TLS')
     .action((flags: RepairFlags, command: Command) =>
       perform(command.optsWithGlobals(), async (call) =>
         (await import('./commands/repair.ts')).repair(call, flags),

@@ -95,6 +95,13 @@ export interface ErrorDetails {
   }
   /** No image has this name or id. */
   readonly GD_IMAGE_NOT_FOUND: { readonly reference: string }
+  /** A registry did not give, or take, what was asked of it. */
+  readonly GD_REGISTRY_FAILED: {
+    /** Its host; of credentials the file or program that should have them. */
+    readonly registry: string
+    readonly reason: 'unreachable' | 'unauthorized' | 'not-found' | 'refused' | 'credentials' | 'interrupted'
+    readonly status?: number | undefined
+  }
   /** A short id that more than one image begins with. */
   readonly GD_IMAGE_AMBIGUOUS: { readonly reference: string; readonly ids: readonly string[] }
   /** The image is still named or used. */

@@ -25,6 +25,9 @@ export { formatPlatform, hostPlatform, parsePlatform, type Platform } from './pl
 export { processArguments } from './process-arguments.ts'
 export { type ProcessUser, processUser } from './process-user.ts'
 export { openReferenceStore, type ReferenceStore, type ReferenceStoreOptions } from './reference-store.ts'
+export { type Credentials, type CredentialSource, dockerCredentials } from './registry/credentials.ts'
+export type { RetryOptions } from './registry/client.ts'
+export { openRegistrySource, type RegistryOptions } from './registry/open-registry-source.ts'
 export { parseReference, type Reference } from './reference.ts'
 export type {
   DeviceRule,

@@ -31,11 +31,11 @@ export interface Manifest {
   readonly layers: readonly Descriptor[]
 }
 
-const indexTypes: readonly string[] = [
+export const indexTypes: readonly string[] = [
   'application/vnd.oci.image.index.v1+json',
   'application/vnd.docker.distribution.manifest.list.v2+json',
 ]
-const manifestTypes: readonly string[] = [
+export const manifestTypes: readonly string[] = [
   'application/vnd.oci.image.manifest.v1+json',
   'application/vnd.docker.distribution.manifest.v2+json',
 ]

@@ -9,7 +9,7 @@ import { argv } from 'node:process'
 import { hostOf, isGraphDriverError } from '@graphdriver/core'
 import { dockerInitLayer } from '@graphdriver/layer-store'
 import { baseName, imageName, type Inputs } from './inputs.ts'
-import { load } from './operations.ts'
+import { load } from './operation.ts'
 import { randomOf } from './random.ts'
 import { definitionOf, openStores, type OpenStores } from './root.ts'
 

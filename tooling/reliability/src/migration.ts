@@ -4,7 +4,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { leftBehind, leftBehindFile } from '@graphdriver/core'
 import { command } from '@graphdriver/core/conformance'
-import { createContainer, type LoneOperation, writeInto } from './operations.ts'
+import { createContainer, type LoneOperation, writeInto } from './operation.ts'
 import { openRoot } from './root.ts'
 import { damagesOf, reset, stateOf } from './state.ts'
 

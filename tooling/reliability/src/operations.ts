@@ -1,36 +1,20 @@
 /** What is done to a store, and cut short: each from a state that `prepare` makes, on a store that has the base image. */
-import { mkdirSync, utimesSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { type ChainId, randomLayerId } from '@graphdriver/core'
-import { loadImages, openImageSource } from '@graphdriver/image'
-import { dockerInitLayer } from '@graphdriver/layer-store'
-import { baseName, imageName, type Inputs } from './inputs.ts'
+import { randomLayerId } from '@graphdriver/core'
+import { openImageSource } from '@graphdriver/image'
+import { baseName, imageName } from './inputs.ts'
 import { migration } from './migration.ts'
-import type { OpenRoot, OpenStores } from './root.ts'
+import {
+  chainOf,
+  containerName,
+  createContainer,
+  load,
+  type LoneOperation,
+  type Operation,
+  writeInto,
+} from './operation.ts'
 
-export interface Operation {
-  readonly name: string
-  readonly title: string
-  /** Makes what it begins with. */
-  readonly prepare?: (root: OpenRoot, inputs: Inputs) => Promise<void>
-  /** May be done again when it is not known whether it was done. */
-  readonly run: (root: OpenRoot, inputs: Inputs) => Promise<void>
-}
-
-/** One that opens the root itself, and makes something beside what the driver holds, which stays as it was. */
-export interface LoneOperation {
-  readonly name: string
-  readonly title: string
-  readonly prepare?: Operation['prepare']
-  readonly alone: (driver: string, root: string) => Promise<void>
-  readonly isDone: (driver: string, root: string) => Promise<boolean>
-  /** @returns what is wrong with what it made */
-  readonly verify: (driver: string, root: string) => Promise<readonly string[]>
-  readonly undo: (driver: string, root: string) => Promise<void>
-}
-
-/** The writable layer of all operations. */
-export const containerName = 'container'
 const otherName = 'base:renamed'
 
 export const operations: readonly (Operation | LoneOperation)[] = [
@@ -134,27 +118,4 @@ export function operationNamed(name: string): Operation | LoneOperation {
   const found = operations.find((operation) => operation.name === name)
   if (found !== undefined) return found
   throw new Error(`no operation '${name}'; there are ${operations.map((one) => one.name).join(', ')}`)
-}
-
-export async function load({ layers, images, references }: OpenStores, archive: string): Promise<void> {
-  await using source = await openImageSource(archive)
-  await loadImages(source, { layers, images, references })
-}
-
-async function chainOf({ images, references }: OpenRoot, name: string): Promise<ChainId | undefined> {
-  return (await images.find(name, references)).chainId
-}
-
-export async function createContainer(root: OpenRoot): Promise<void> {
-  if (root.layers.writableLayers().length > 0) return
-  await root.layers.createRWLayer(containerName, await chainOf(root, baseName), { init: dockerInitLayer })
-}
-
-/** A new file, and a changed one. None is deleted: in a tar that has the time of its making, so that none would be like another. */
-export async function writeInto({ layers }: OpenRoot): Promise<void> {
-  const writable = await layers.getRWLayer(containerName)
-  await using mount = await writable.mount()
-  writeFileSync(path.join(mount.path, 'own'), 'own')
-  writeFileSync(path.join(mount.path, 'etc/passwd'), 'nobody\n')
-  for (const name of ['own', 'etc/passwd', 'etc', '.']) utimesSync(path.join(mount.path, name), 1e9, 1e9)
 }

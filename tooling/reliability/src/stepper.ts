@@ -9,7 +9,7 @@ import { soon } from '@graphdriver/core/conformance'
 import { type Ending, type Fault, type FaultPoint, SteppedProcess } from '@tooling/lab'
 import { allCalls, callsOf } from './calls.ts'
 import type { Inputs } from './inputs.ts'
-import { load, type LoneOperation, type Operation } from './operations.ts'
+import { load, type LoneOperation, type Operation } from './operation.ts'
 import { type OpenRoot, openRoot } from './root.ts'
 import { classify, damagesOf, reset, shapeDifference, shapeOf, type State, stateOf } from './state.ts'
 

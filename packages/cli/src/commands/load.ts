@@ -1,9 +1,9 @@
-import { hostPlatform, type LoadedImage, parsePlatform, type Platform } from '@graphdriver/image'
-import { UsageError } from '../failure.ts'
+import type { LoadedImage } from '@graphdriver/image'
 import { loadSource, openSources } from '../image-loading.ts'
 import type { Invocation } from '../invocation.ts'
 import { formatBytes, plural, shortDigest } from '../quantity.ts'
 import { requirePrivileges, Session } from '../session.ts'
+import { platformOf } from '../wanted-platform.ts'
 
 export interface LoadFlags {
   readonly platform?: string
@@ -15,25 +15,13 @@ export async function load(
   files: readonly string[],
   flags: LoadFlags = {},
 ): Promise<void> {
-  const platform = platformOf(invocation, flags)
+  const platform = platformOf(invocation, flags.platform)
   await requirePrivileges(invocation)
   await using opened = await openSources(files, invocation, platform)
   await using session = await Session.open(invocation)
   const images: LoadedImage[] = []
   for (const source of opened.sources) images.push(...(await loadSource(source, session, invocation)))
   invocation.output.result({ driver: session.driver.name, images }, () => images.map(line).join(''))
-}
-
-/** Who names the driver for layers of Windows has images of Windows. */
-function platformOf({ settings }: Invocation, { platform: asked }: LoadFlags): Platform | undefined {
-  if (asked === undefined)
-    return settings.driver === 'windows' ? { ...hostPlatform(), os: 'windows' } : undefined
-  const platform = parsePlatform(asked)
-  if (platform === undefined)
-    throw new UsageError(
-      `--platform '${asked}' is no platform; one is written as linux/amd64 or linux/arm/v7`,
-    )
-  return platform
 }
 
 function line({ id, names, layers, loaded, size }: LoadedImage): string {

@@ -1,16 +1,21 @@
 import type { ChainId, DiffId, StackedLayer } from '@graphdriver/core'
-import { layerOpeners } from '@graphdriver/image'
+import { type ImageSource, layerOpeners, openRegistrySource } from '@graphdriver/image'
 import type { Finding, Repaired } from '@graphdriver/layer-store'
+import { UsageError } from '../failure.ts'
 import { openSources } from '../image-loading.ts'
 import type { Invocation } from '../invocation.ts'
 import { requireUnused } from '../require-unused.ts'
 import { plural, shortDigest } from '../quantity.ts'
+import { Resources } from '../resources.ts'
 import { requirePrivileges, Session } from '../session.ts'
 import type { Stores } from '../stores.ts'
 
 export interface RepairFlags {
   /** Files with images, as for `load`. */
-  readonly from: readonly string[]
+  readonly from?: readonly string[]
+  /** Images of registries, as for `pull`. */
+  readonly pull?: readonly string[]
+  readonly plainHttp?: boolean
 }
 
 interface Outcome extends Repaired {
@@ -20,14 +25,22 @@ interface Outcome extends Repaired {
 
 const sound: Outcome = { layers: [], writable: [], missing: [], quarantine: undefined, findings: [] }
 
-/** `graphdriver repair --from FILE…`. @returns the exit code: 1 when something is damaged still */
-export async function repair(invocation: Invocation, { from }: RepairFlags): Promise<number> {
+/** `graphdriver repair --from FILE… --pull IMAGE…`. @returns the exit code: 1 when something is damaged still */
+export async function repair(
+  invocation: Invocation,
+  { from = [], pull = [], plainHttp }: RepairFlags,
+): Promise<number> {
+  if (from.length + pull.length === 0)
+    throw new UsageError('repair needs --from, a file with the image, or --pull, its name in a registry')
   await requirePrivileges(invocation)
   await using opened = await openSources(from, invocation)
+  await using open = new Resources()
+  const { signal } = invocation
+  const pulled: ImageSource[] = []
+  for (const name of pull) pulled.push(open.use(await openRegistrySource(name, { plainHttp, signal })))
   const openers = new Map<DiffId, StackedLayer['open']>()
-  for (const source of opened.sources)
-    for (const [diffId, open] of await layerOpeners(source, { signal: invocation.signal }))
-      openers.set(diffId, open)
+  for (const source of [...opened.sources, ...pulled])
+    for (const [diffId, open] of await layerOpeners(source, { signal })) openers.set(diffId, open)
   await using session = await Session.openExisting(invocation)
   const outcome = session === undefined ? sound : await mend(session, invocation, openers)
   invocation.output.result({ driver: session?.driver.name, ...outcome }, () => textOf(outcome))
