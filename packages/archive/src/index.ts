@@ -34,6 +34,7 @@ export {
   type TreeDamage,
   type TreeExamination,
 } from './tar-split/examine.ts'
+export { tarLength } from './tar-split/tar-length.ts'
 export { splitTar, type SplitOptions, type TarSplitSink } from './tar-split/split.ts'
 export { TarSplitter } from './tar-split/splitter.ts'
 export { touch, type Touched, untouched } from './tree/touched.ts'

@@ -6,16 +6,19 @@ import type { GcFlags } from './commands/gc.ts'
 import type { BenchFlags } from './commands/bench.ts'
 import type { ConformanceFlags } from './commands/conformance.ts'
 import type { ContainerdSnapshotterFlags } from './commands/containerd-snapshotter.ts'
+import type { CommitFlags } from './commands/commit.ts'
 import type { DiffFlags } from './commands/diff.ts'
 import type { DockerPluginFlags } from './commands/docker-plugin.ts'
 import type { LoadFlags } from './commands/load.ts'
 import type { MigrateFlags } from './commands/migrate.ts'
 import type { MountFlags } from './commands/mount.ts'
 import type { PullFlags } from './commands/pull.ts'
+import type { PushFlags } from './commands/push.ts'
 import type { RepairFlags } from './commands/repair.ts'
 import type { RmFlags } from './commands/rm.ts'
 import type { RmiFlags } from './commands/rmi.ts'
 import type { RunFlags } from './commands/run.ts'
+import type { SaveFlags } from './commands/save.ts'
 import { UsageError } from './failure.ts'
 import type { Invocation } from './invocation.ts'
 import { appendLimit } from './limits.ts'
@@ -83,6 +86,41 @@ function addImageCommands(program: Command, perform: Perform): void {
     .action((names: string[], flags: PullFlags, command: Command) =>
       perform(command.optsWithGlobals(), async (call) =>
         (await import('./commands/pull.ts')).pull(call, names, flags),
+      ),
+    )
+  sub(program, 'push', 'give an image to a registry, the one that its name says')
+    .argument('<image>')
+    .argument('[name]', 'another name for it there')
+    .option('--plain-http', 'without TLS')
+    .action((word: string, as: string | undefined, flags: PushFlags, command: Command) =>
+      perform(command.optsWithGlobals(), async (call) =>
+        (await import('./commands/push.ts')).push(call, word, as, flags),
+      ),
+    )
+  sub(program, 'save', 'write images as one tar, which docker, podman and skopeo read')
+    .argument('<image...>')
+    .option('-o, --output <file>', 'instead of stdout')
+    .action((words: string[], flags: SaveFlags, command: Command) =>
+      perform(command.optsWithGlobals(), async (call) =>
+        (await import('./commands/save.ts')).save(call, words, flags),
+      ),
+    )
+  sub(program, 'tag', 'give an image further names')
+    .argument('<image>')
+    .argument('<name...>')
+    .action((word: string, names: string[], _: object, command: Command) =>
+      perform(command.optsWithGlobals(), async (call) =>
+        (await import('./commands/tag.ts')).tag(call, word, names),
+      ),
+    )
+  sub(program, 'commit', 'make an image of what was written to a writable layer')
+    .argument('<name>')
+    .argument('[image]', 'its name')
+    .option('-a, --author <author>', 'who made it')
+    .option('-m, --message <text>', 'what was changed')
+    .action((name: string, image: string | undefined, flags: CommitFlags, command: Command) =>
+      perform(command.optsWithGlobals(), async (call) =>
+        (await import('./commands/commit.ts')).commit(call, name, image, flags),
       ),
     )
   sub(program, 'images', 'list images').action((_: object, command: Command) =>

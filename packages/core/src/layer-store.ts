@@ -32,6 +32,8 @@ export interface Layer extends LayerRecord, AsyncDisposable {
    * @throws GD_LAYER_CORRUPT while iterating
    */
   tar(options?: CallOptions): TarStream
+  /** Bytes that `tar` will have, as the record of it tells; where there is none, by reading it. */
+  tarSize(options?: CallOptions): Promise<number>
   /** The difference to an ancestor (to nothing when absent) as a newly made tar. */
   tarFrom(ancestor: ChainId | undefined, options?: CallOptions): TarStream
   /** Mounts the stack up to this layer, for reading. */

@@ -20,6 +20,8 @@ export {
   type MigrationSide,
   planMigration,
 } from './migrate.ts'
+export { commitImage, type CommitOptions } from './commit-image.ts'
+export { type SavedImage, saveImages, type SaveSource } from './save-images.ts'
 export { openImageSource, type OpenImageSourceOptions } from './open-image-source.ts'
 export { formatPlatform, hostPlatform, parsePlatform, type Platform } from './platform.ts'
 export { processArguments } from './process-arguments.ts'
@@ -27,6 +29,7 @@ export { type ProcessUser, processUser } from './process-user.ts'
 export { openReferenceStore, type ReferenceStore, type ReferenceStoreOptions } from './reference-store.ts'
 export { type Credentials, type CredentialSource, dockerCredentials } from './registry/credentials.ts'
 export type { RetryOptions } from './registry/client.ts'
+export { pushImage, type PushedImage, type PushOptions, type PushProgress } from './registry/push.ts'
 export { openRegistrySource, type RegistryOptions } from './registry/open-registry-source.ts'
 export { parseReference, type Reference } from './reference.ts'
 export type {

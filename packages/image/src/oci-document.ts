@@ -13,6 +13,15 @@ export const maxManifestBytes: number = 4 * 1024 * 1024
 export const layoutName = 'oci-layout'
 export const indexName = 'index.json'
 
+/** What is written here. */
+export const mediaTypes = {
+  index: 'application/vnd.oci.image.index.v1+json',
+  manifest: 'application/vnd.oci.image.manifest.v1+json',
+  config: 'application/vnd.oci.image.config.v1+json',
+  layer: 'application/vnd.oci.image.layer.v1.tar',
+  gzipLayer: 'application/vnd.oci.image.layer.v1.tar+gzip',
+} as const
+
 /** A pointer to a blob. */
 export interface Descriptor {
   readonly mediaType: string

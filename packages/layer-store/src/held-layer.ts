@@ -10,7 +10,7 @@ import {
   type TarStream,
 } from '@graphdriver/core'
 import { type LayerNode, retain } from './layer-graph.ts'
-import { layerTar, layerTarFrom } from './layer-tar.ts'
+import { layerTar, layerTarFrom, layerTarSize } from './layer-tar.ts'
 import { Removal } from './removal.ts'
 import { requireOpen, type StoreContext } from './store-context.ts'
 import { verifyStack } from './verification.ts'
@@ -49,6 +49,11 @@ export class HeldLayer implements Layer {
   async *tar(options: CallOptions = {}): TarStream & AsyncGenerator<Uint8Array> {
     this.#requireHeld()
     yield* layerTar(this.#context, this.#node, options)
+  }
+
+  async tarSize(options: CallOptions = {}): Promise<number> {
+    this.#requireHeld()
+    return await layerTarSize(this.#context, this.#node, options)
   }
 
   async *tarFrom(

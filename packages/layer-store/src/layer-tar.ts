@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { access } from 'node:fs/promises'
 import path from 'node:path'
-import { assembleTar } from '@graphdriver/archive'
+import { assembleTar, tarLength } from '@graphdriver/archive'
 import {
   type CallOptions,
   type ChainId,
@@ -41,6 +41,19 @@ export async function* layerTar(
   }
   const found = `sha256:${hash.digest('hex')}`
   if (found !== record.diffId) throw corrupt(record, `its tar has become ${found}`)
+}
+
+/** @throws GD_LAYER_CORRUPT */
+export async function layerTarSize(
+  context: StoreContext,
+  node: LayerNode,
+  options: CallOptions,
+): Promise<number> {
+  const recipe = path.join(layerDirectory(context.layerdb, node.record.chainId), tarSplitName)
+  if (await isThere(recipe)) return await tarLength(createReadStream(recipe), recipe)
+  let bytes = 0
+  for await (const chunk of layerTar(context, node, options)) bytes += chunk.length
+  return bytes
 }
 
 /** @throws GD_LAYER_NOT_FOUND while iterating, when `ancestor` is not below the layer */

@@ -36,6 +36,8 @@ export interface RegistryRequest extends CallOptions {
   readonly headers?: Readonly<Record<string, string>>
   /** Made anew each time it is sent. */
   readonly body?: (() => RequestInit['body']) | undefined
+  /** Whoever asks sees to it that it is asked again. */
+  readonly once?: boolean
   /** Answers that are none of a failure. */
   readonly accepted: readonly number[]
 }
@@ -77,7 +79,7 @@ export class RegistryClient {
         await this.#authorize(response.headers.get('www-authenticate') ?? '', request)
         continue
       }
-      if (busy.has(response.status) && failures < this.retry.times) {
+      if (busy.has(response.status) && failures < this.#timesOf(request)) {
         await drop(response)
         await this.#pause(failures, request.signal, response.headers.get('retry-after'))
         failures += 1
@@ -96,7 +98,12 @@ export class RegistryClient {
   async #attempt(url: string, request: RegistryRequest, failures: number): Promise<Response | undefined> {
     const { method = 'GET', headers = {}, body, signal } = request
     signal?.throwIfAborted()
-    const late = AbortSignal.timeout(this.retry.silence)
+    // Until the answer begins; what comes then has a patience of its own, and what is sent takes as long as it takes.
+    const late = new AbortController()
+    const timer =
+      body === undefined
+        ? globalThis.setTimeout(() => late.abort(new Error('it is silent')), this.retry.silence)
+        : undefined
     // Another host, to which a registry may send us for a blob, is not told who asks.
     const isOurs = url.startsWith(this.endpoint.base)
     try {
@@ -107,14 +114,20 @@ export class RegistryClient {
           ...(this.#authorization === undefined || !isOurs ? {} : { authorization: this.#authorization }),
         },
         ...(body === undefined ? {} : { body: body(), duplex: 'half' }),
-        signal: signal === undefined ? late : AbortSignal.any([signal, late]),
+        signal: signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]),
       } as RequestInit)
     } catch (error) {
       signal?.throwIfAborted()
-      if (failures >= this.retry.times || isForGood(error)) throw this.#unreachable(error)
+      if (failures >= this.#timesOf(request) || isForGood(error)) throw this.#unreachable(error)
       await this.#pause(failures, signal, null)
       return undefined
+    } finally {
+      clearTimeout(timer)
     }
+  }
+
+  #timesOf({ once = false }: RegistryRequest): number {
+    return once ? 0 : this.retry.times
   }
 
   async #pause(failures: number, signal: AbortSignal | undefined, after: string | null): Promise<void> {
@@ -243,7 +256,6 @@ function isForGood(error: unknown): boolean {
 /** What fetch wraps says what happened. */
 function innermost(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  if (error.name === 'TimeoutError') return 'it is silent'
   return error.cause instanceof Error ? innermost(error.cause) : error.message
 }
 

@@ -6,7 +6,7 @@ import { setTimeout } from 'node:timers/promises'
 /** What becomes of one request. */
 export type ProxyFault =
   | { readonly kind: 'status'; readonly status: number; readonly headers?: Readonly<Record<string, string>> }
-  /** The connection is closed after so many bytes of the answer. */
+  /** The connection is closed after so many bytes of the answer; without any, before it begins. */
   | { readonly kind: 'drop'; readonly bytes: number }
   /** One byte of the answer is another. */
   | { readonly kind: 'damage' }
@@ -68,6 +68,10 @@ async function pass(
   incoming.pipe(sent)
   sent.on('error', () => outgoing.destroy())
   const [answer] = (await once(sent, 'response')) as [IncomingMessage]
+  if (fault?.kind === 'drop' && fault.bytes === 0) {
+    outgoing.destroy()
+    return
+  }
   outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
   outgoing.flushHeaders()
   if (fault?.kind === 'silent') return
