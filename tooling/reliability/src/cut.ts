@@ -1,4 +1,5 @@
 /** One driver's power cuts. */
+import type { Durability } from '@graphdriver/layer-store'
 import type { RecordedKind } from '@tooling/lab'
 import { filesystemOf } from './place.ts'
 import { cutStates, recordLife, tryState } from './power.ts'
@@ -12,6 +13,8 @@ export interface CutRequest {
   /** How many states; by default all. */
   readonly sample?: number | undefined
   readonly seed: string
+  /** Of the store; anything but `safe` has to be found to lose something. */
+  readonly durability?: Durability | undefined
   readonly onProblem: (what: string) => void
 }
 
@@ -22,9 +25,16 @@ export function recordedKindOf(driver: string): RecordedKind {
   throw new Error(`${driver} is on ${kind}, which has no disk`)
 }
 
-export async function runCuts({ driver, subsets, sample, seed, onProblem }: CutRequest): Promise<CutRow> {
+export async function runCuts({
+  driver,
+  subsets,
+  sample,
+  seed,
+  durability,
+  onProblem,
+}: CutRequest): Promise<CutRow> {
   const filesystem = recordedKindOf(driver)
-  await using life = await recordLife(driver, filesystem)
+  await using life = await recordLife(driver, filesystem, durability)
   const { epochs } = life.recording
   const all = [...cutStates(life.recording, subsets, seed)]
   const chosen = numberedSample(all, sample ?? all.length, `${seed} ${driver}`)

@@ -9,6 +9,7 @@ import { mkdtemp } from 'node:fs/promises'
 import { command } from '@graphdriver/core/conformance'
 import { recordedDisk, type RecordedKind, type Recording } from '@tooling/lab'
 import { type Inputs, makeInputs } from './inputs.ts'
+import type { Durability } from '@graphdriver/layer-store'
 import { load, type Operation } from './operation.ts'
 import { operations } from './operations.ts'
 import { randomOf } from './random.ts'
@@ -49,8 +50,12 @@ export interface CutState {
   readonly writes: readonly number[]
 }
 
-/** Records it. Disposing throws the disk away. */
-export async function recordLife(driver: string, kind: RecordedKind): Promise<Life & AsyncDisposable> {
+/** Records it. Disposing throws the disk away. @param durability of the store, which has something to lose unless it is safe */
+export async function recordLife(
+  driver: string,
+  kind: RecordedKind,
+  durability: Durability = 'safe',
+): Promise<Life & AsyncDisposable> {
   await using own = new AsyncDisposableStack()
   const scratch = await mkdtemp(path.join(tmpdir(), 'gd-power-'))
   own.defer(() => rmSync(scratch, { recursive: true }))
@@ -69,7 +74,7 @@ export async function recordLife(driver: string, kind: RecordedKind): Promise<Li
     const operation = operations.find((one): one is Operation => 'run' in one && one.name === name)
     if (operation === undefined) throw new Error(`no operation ${name}`)
     // A process of its own each, as far as the store can tell.
-    await using opened = await openRoot(driver, disk.path)
+    await using opened = await openRoot(driver, disk.path, durability)
     await operation.run(opened, inputs)
     // What is written to a mounted layer is its writer's to flush.
     if (name === 'mount') await command('sync', ['--file-system', disk.path])

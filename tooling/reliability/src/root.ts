@@ -3,7 +3,12 @@ import { type Driver, type DriverDefinition, hostOf } from '@graphdriver/core'
 import aufs from '@graphdriver/aufs'
 import btrfs from '@graphdriver/btrfs'
 import { type ImageStore, openImageStore, openReferenceStore, type ReferenceStore } from '@graphdriver/image'
-import { type DirectoryLayerStore, lockStore, openLayerStore } from '@graphdriver/layer-store'
+import {
+  type DirectoryLayerStore,
+  type Durability,
+  lockStore,
+  openLayerStore,
+} from '@graphdriver/layer-store'
 import overlay from '@graphdriver/overlay'
 import overlay2 from '@graphdriver/overlay2'
 import vfs from '@graphdriver/vfs'
@@ -34,11 +39,12 @@ export async function openStores(
   driver: Driver,
   root: string,
   lock: 'exclusive' | 'none',
+  durability: Durability = 'safe',
 ): Promise<OpenStores> {
   await using opened = new AsyncDisposableStack()
   if (lock === 'exclusive') opened.use(await lockStore(root, 'exclusive'))
   const readOnly = lock === 'none'
-  const layers = opened.use(await openLayerStore({ root, driver, durability: 'safe', readOnly }))
+  const layers = opened.use(await openLayerStore({ root, driver, durability, readOnly }))
   const images = opened.use(await openImageStore({ root, driver: driver.name, layers }))
   const references = await openReferenceStore({ root, driver: driver.name })
   const kept = opened.move()
@@ -46,11 +52,15 @@ export async function openStores(
 }
 
 /** All of it, alone. */
-export async function openRoot(driverName: string, root: string): Promise<OpenRoot> {
+export async function openRoot(
+  driverName: string,
+  root: string,
+  durability: Durability = 'safe',
+): Promise<OpenRoot> {
   await using opened = new AsyncDisposableStack()
   const definition = definitionOf(driverName)
   const driver = opened.use(await definition.open(hostOf(definition, { root })))
-  const { layers, images, references } = opened.use(await openStores(driver, root, 'exclusive'))
+  const { layers, images, references } = opened.use(await openStores(driver, root, 'exclusive', durability))
   const kept = opened.move()
   return {
     path: root,

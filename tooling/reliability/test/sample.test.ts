@@ -100,6 +100,22 @@ for (const { name: driver } of definitions) {
         300_000,
       )
 
+      test.skipIf(noDisk !== undefined || driver !== 'overlay2')(
+        'would not survive them if it did not wait for the disk',
+        async () => {
+          const row = await runCuts({
+            driver,
+            subsets: 2,
+            sample: 40,
+            seed,
+            durability: 'volatile',
+            onProblem: () => undefined,
+          })
+          expect(row.bad).toBeGreaterThan(0)
+        },
+        300_000,
+      )
+
       test('survives many processes at a time, of which some are killed', async () => {
         await using place = await placeFor(driver)
         const root = await place.directory('crowd')
