@@ -1,0 +1,86 @@
+/** Layers, writable ones above all. */
+import { type Command, Option } from 'commander'
+import type { DiffFlags } from '../commands/diff.ts'
+import type { MountFlags } from '../commands/mount.ts'
+import type { RmFlags } from '../commands/rm.ts'
+import type { RunFlags } from '../commands/run.ts'
+import type { GlobalFlags } from '../settings.ts'
+import { append, type Perform, storageOption, sub } from './parts.ts'
+
+export function addLayerCommands(program: Command, perform: Perform): void {
+  addRun(program, perform)
+  sub(program, 'mount', 'mount a writable layer, of an image a new one, and leave it mounted; prints where')
+    .argument('<image|name>')
+    .option('--name <name>', 'of the new writable layer')
+    .addOption(storageOption())
+    .action((word: string, flags: MountFlags, command: Command) =>
+      perform(command.optsWithGlobals(), async (call) =>
+        (await import('../commands/mount.ts')).mount(call, word, flags),
+      ),
+    )
+  sub(program, 'unmount', 'undo mount; the writable layer stays')
+    .argument('<name...>')
+    .action((names: string[], _: object, command: Command) =>
+      perform(command.optsWithGlobals(), async (call) =>
+        (await import('../commands/unmount.ts')).unmount(call, names),
+      ),
+    )
+  sub(program, 'changes', 'list what was written to a writable layer')
+    .argument('<name>')
+    .action((name: string, _: object, command: Command) =>
+      perform(command.optsWithGlobals(), async (call) =>
+        (await import('../commands/changes.ts')).changes(call, name),
+      ),
+    )
+  sub(program, 'diff', "write a tar: a writable layer's changes, a layer as it was loaded, or a whole image")
+    .argument('<image|name|layer>')
+    .option('-o, --output <file>', 'instead of stdout')
+    .action((word: string, flags: DiffFlags, command: Command) =>
+      perform(command.optsWithGlobals(), async (call) =>
+        (await import('../commands/diff.ts')).diff(call, word, flags),
+      ),
+    )
+  sub(program, 'inspect', 'print all that is known of an image, writable layer or layer, as JSON')
+    .argument('<image|name|layer>')
+    .action((word: string, _: object, command: Command) =>
+      perform(command.optsWithGlobals(), async (call) =>
+        (await import('../commands/inspect.ts')).inspect(call, word),
+      ),
+    )
+  sub(program, 'rm', 'remove writable layers')
+    .argument('<name...>')
+    .option('-f, --force', 'also if mounted')
+    .action((names: string[], flags: RmFlags, command: Command) =>
+      perform(command.optsWithGlobals(), async (call) =>
+        (await import('../commands/rm.ts')).rm(call, names, flags),
+      ),
+    )
+}
+
+function addRun(program: Command, perform: Perform): void {
+  sub(program, 'run', 'run a process on a new writable layer of an image, or of the image in a file')
+    .passThroughOptions()
+    .usage('[options] <image|file> [--] [command...]')
+    .argument('<image|file>')
+    .argument('[command...]', "instead of the image's own")
+    .option('--name <name>', 'of the writable layer, which is kept')
+    .addOption(storageOption())
+    .option('--keep', 'keep the writable layer')
+    .option('--rm', 'remove the writable layer in any case')
+    .addOption(
+      new Option('--runtime <name>', 'instead of the first that works').choices(['runc', 'crun', 'chroot']),
+    )
+    .option('-e, --env <name=value>', 'set a variable; may be repeated', append)
+    .option('-w, --workdir <directory>', 'in the container')
+    .option('-u, --user <user[:group]>', 'names or numbers')
+    .option('--hostname <name>', "the container's")
+    .option('--read-only', 'the process cannot write to its root filesystem')
+    .action((word: string, rest: string[], flags: RunFlags, command: Command) => {
+      const args = rest[0] === '--' ? rest.slice(1) : rest
+      // The other meaning of the word is the program's, before the command's name.
+      const { readOnly } = command.parent?.opts<GlobalFlags>() ?? {}
+      return perform({ ...command.optsWithGlobals<GlobalFlags>(), readOnly }, async (call) =>
+        (await import('../commands/run.ts')).run(call, word, args, flags),
+      )
+    })
+}
