@@ -1,6 +1,7 @@
 /** What the command itself keeps under a data root, in `.graphdriver`, where no engine looks. */
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
+import { leftBehind } from '@graphdriver/core'
 import { isSystemError, unfinishedFiles } from '@graphdriver/sys'
 
 const planPrefix = 'plan-'
@@ -19,10 +20,15 @@ export async function planningRoot(root: string): Promise<{ readonly path: strin
 /** Deletes what killed commands left there. Only with the root locked. */
 export async function tidyWorkplace(root: string): Promise<void> {
   const directory = workplaceOf(root)
-  const plans = (await namesIn(directory)).filter((name) => name.startsWith(planPrefix))
+  const behind = await leftBehind(root)
+  const isOver = (name: string): boolean => {
+    const [, from, to] = /^migration-(.+)-to-(.+)\.json$/.exec(name) ?? []
+    return from !== undefined && to !== undefined && behind[to] !== from
+  }
+  const over = (await namesIn(directory)).filter((name) => name.startsWith(planPrefix) || isOver(name))
   for (const left of [
     ...(await unfinishedFiles(directory)),
-    ...plans.map((name) => path.join(directory, name)),
+    ...over.map((name) => path.join(directory, name)),
   ])
     await rm(left, { recursive: true, force: true })
 }

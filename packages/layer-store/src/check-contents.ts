@@ -1,4 +1,5 @@
 /** Whether image layers are, byte for byte, what was registered. */
+import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import path from 'node:path'
 import { setTimeout } from 'node:timers/promises'
@@ -48,15 +49,17 @@ export async function* checkContents(
 }
 
 async function examine(
-  { driver, layerdb }: StoreContext,
+  context: StoreContext,
   record: LayerRecord,
   { signal, onProgress }: ContentCheckOptions,
   pace: Pace,
 ): Promise<readonly Finding[]> {
+  const { driver, layerdb } = context
   const { chainId, cacheId, diffId } = record
   const recipe = path.join(layerDirectory(layerdb, chainId), tarSplitName)
-  // What is not there is told by the check of records. What has no recipe is its driver's own affair.
-  if ((await sizeOf(recipe)) === undefined || !(await driver.exists(cacheId))) return []
+  // What is not there is told by the check of records.
+  if (!(await driver.exists(cacheId))) return []
+  if ((await sizeOf(recipe)) === undefined) return await examineWithoutRecipe(context, record, recipe, signal)
   const damaged: TreeDamage[] = []
   let bytes = 0
   await using files = await LayerPlaces.open(driver, cacheId, { signal })
@@ -82,6 +85,31 @@ async function examine(
     found,
     remedy: reload,
   }))
+}
+
+/** A driver that gives back every tar exactly needs no recipe; of any other it has been lost. */
+async function examineWithoutRecipe(
+  { driver, graph }: StoreContext,
+  { chainId, cacheId, diffId, parent }: LayerRecord,
+  recipe: string,
+  signal: AbortSignal | undefined,
+): Promise<readonly Finding[]> {
+  const below = parent === undefined ? undefined : graph.get(parent)?.record.cacheId
+  const hash = createHash('sha256')
+  for await (const chunk of driver.diff(cacheId, below, { signal })) hash.update(chunk)
+  if (`sha256:${hash.digest('hex')}` === diffId) return []
+  const found = 'nothing, and its files do not make up for it'
+  return [
+    {
+      kind: 'damage',
+      object: `layer ${chainId}`,
+      layer: chainId,
+      file: recipe,
+      expected: 'a recipe of its tar',
+      found,
+      remedy: reload,
+    },
+  ]
 }
 
 async function isStillThere({ layerdb }: StoreContext, { chainId, cacheId }: LayerRecord): Promise<boolean> {

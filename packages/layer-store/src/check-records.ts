@@ -1,7 +1,7 @@
 /** Whether the records can be read, and what they name is there. */
 import { lstat } from 'node:fs/promises'
 import path from 'node:path'
-import { type CallOptions, isGraphDriverError, type LayerRecord } from '@graphdriver/core'
+import { type CallOptions, isGraphDriverError, type LayerRecord, parseLayerId } from '@graphdriver/core'
 import { isSystemError } from '@graphdriver/sys'
 import { type Finding, reload } from './finding.ts'
 import { layerDirectory, mountDirectory, tarSplitName } from './layerdb.ts'
@@ -84,7 +84,17 @@ async function* checkWritable(
   { driver, layerdb }: StoreContext,
   { record }: WritableNode,
 ): AsyncGenerator<Finding, void, void> {
-  const { name } = record
+  const { name, mountId, initId } = record
+  const unnamed = `${mountId}-init`
+  if (initId === undefined && (await driver.exists(parseLayerId(unnamed))))
+    yield {
+      kind: 'damage',
+      object: `writable layer '${name}'`,
+      file: path.join(mountDirectory(layerdb, name), 'init-id'),
+      expected: unnamed,
+      found: 'nothing',
+      remedy: `write that into the file`,
+    }
   for (const [file, id] of Object.entries(mountIdFiles(record))) {
     if (await driver.exists(id)) continue
     yield {

@@ -161,7 +161,12 @@ async function findLeftovers(context: StoreContext, options: CallOptions): Promi
   const suspects = new Set<string>()
   const directories: string[] = []
   // Damaged records count too: what they name may be all that is left of somebody's work.
-  for (const directory of await subdirectories(layerdb.mounts)) await addIds(directory, named)
+  for (const directory of await subdirectories(layerdb.mounts)) {
+    await addIds(directory, named)
+    // What a writable layer stands on is needed also when the file is lost that says so.
+    const mountId = await readRecordFile(directory, 'mount-id')
+    if (mountId !== undefined) named.add(`${mountId}-init`)
+  }
   for (const directory of await subdirectories(layerdb.layers)) {
     if (!directory.endsWith(removingSuffix)) {
       await addIds(directory, named)

@@ -1,7 +1,7 @@
 /**
  * `npm run reliability`: tries to make stores lose something. It prints as it goes; the exit code tells whether something was lost.
  *
- * - `--part steps|cuts|crowd|fuzz|race`, may be repeated; by default all
+ * - `--part steps|cuts|crowd|damage|fuzz|race`, may be repeated; by default all
  * - `--driver NAME`, may be repeated; by default all that this kernel has
  * - `--seed TEXT` chooses what is random; `--sample N` so many points of each operation and fault, and states of each disk
  * - `--operation NAME`, `--fault NAME`, `--point N` of steps; `--subsets N` of cuts
@@ -15,6 +15,7 @@ import type { Fault } from '@tooling/lab'
 import { faults } from './calls.ts'
 import { runCrowd } from './crowd.ts'
 import { runCuts } from './cut.ts'
+import { runDamages } from './damage.ts'
 import { documentOf } from './document.ts'
 import { fuzzTarget, keepInput, knownInputs } from './fuzz/run.ts'
 import { targets } from './fuzz/targets.ts'
@@ -117,6 +118,18 @@ async function crowd(): Promise<Partial<Report>> {
   return { crowds: rows }
 }
 
+async function damage(): Promise<Partial<Report>> {
+  const rows = await ofEachDriver(async (driver) => {
+    const row = await runDamages({ driver, onProblem: problem })
+    const { kinds, damages, found, repaired, bad } = row
+    console.log(
+      `${driver}: ${damages} damages of ${kinds} kinds of files, ${found} found, ${repaired} repaired, ${bad} lost`,
+    )
+    return row
+  })
+  return { damages: rows }
+}
+
 async function fuzzAll(): Promise<Partial<Report>> {
   const rows: FuzzRow[] = []
   for (const { name } of targets) {
@@ -138,7 +151,7 @@ async function race(): Promise<Partial<Report>> {
   return { race: result }
 }
 
-const parts = { steps, cuts, crowd, fuzz: fuzzAll, race } as const
+const parts = { steps, cuts, crowd, damage, fuzz: fuzzAll, race } as const
 const unknown =
   values.part?.find((part) => !Object.hasOwn(parts, part)) ??
   values.fault?.find((one) => !faults.includes(one as Fault))

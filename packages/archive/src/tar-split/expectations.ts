@@ -21,6 +21,8 @@ type Expected = Pick<TarHeader, 'type' | 'mode' | 'uid' | 'gid' | 'devMajor' | '
 export class EntryExpectations implements TarHandler {
   /** By path: of several entries for one, the last counts. */
   readonly #expected = new Map<EntryPath, Expected>()
+  /** Hard links, with the path that each is another name of. */
+  readonly #links = new Map<EntryPath, EntryPath>()
   /** Paths whose inode has other names: whichever entry came last has said what all of them are like. */
   readonly #linked = new Set<EntryPath>()
 
@@ -33,7 +35,9 @@ export class EntryExpectations implements TarHandler {
     if (meaning.kind !== 'entry') return
     if (header.type === 'hardlink') {
       this.#forget(path)
-      this.#linked.add(path).add(cleanName(header.linkName) ?? '')
+      const target = cleanName(header.linkName) ?? ''
+      this.#linked.add(path).add(target)
+      this.#links.set(path, target)
       return
     }
     if (header.type !== 'directory') this.#forget(path)
@@ -63,19 +67,26 @@ export class EntryExpectations implements TarHandler {
       if (found === undefined) missing.push(path)
       else this.#tell(path, found, onDamage)
     }
-    if (missing.length === 0) return
+    const missingLinks = [...this.#links.keys()].filter((path) => here.locate(bytesOf(path)) === undefined)
+    if (missing.length + missingLinks.length === 0) return
     using there = elsewhere === undefined ? undefined : directoriesOf(await elsewhere())
     for (const path of missing) this.#tell(path, there?.locate(bytesOf(path)), onDamage)
+    for (const path of missingLinks) {
+      if (there?.locate(bytesOf(path)) !== undefined) continue
+      const target = bytesOf(this.#links.get(path) ?? '').toString()
+      onDamage({ path: bytesOf(path).toString(), expected: `a hard link to ${target}`, found: 'nothing' })
+    }
   }
 
   /** What is removed takes what lies below it along. */
   #forget(path: EntryPath): void {
     const before = this.#expected.get(path)
     this.#expected.delete(path)
-    if (before !== undefined && before.type !== 'directory') return
+    this.#links.delete(path)
+    if (before?.type !== 'directory') return
     const below = `${path}/`
-    for (const other of before === undefined ? [] : this.#expected.keys())
-      if (other.startsWith(below)) this.#expected.delete(other)
+    for (const known of [this.#expected, this.#links])
+      for (const other of known.keys()) if (other.startsWith(below)) known.delete(other)
   }
 
   #tell(path: EntryPath, found: TreeEntry | undefined, onDamage: (damage: TreeDamage) => void): void {

@@ -36,7 +36,7 @@ export async function requireMovable(root: string, from: string, to: string): Pr
 
 /** Names of writable layers that are whole in the target: a line each, for a run that goes on where another was killed. */
 function journalOf(root: string, from: string, to: string): string {
-  return path.join(root, '.graphdriver', `migration-${from}-${to}.json`)
+  return path.join(root, '.graphdriver', `migration-${from}-to-${to}.json`)
 }
 
 /**

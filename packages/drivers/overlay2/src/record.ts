@@ -5,7 +5,7 @@
  * power cut with its name and without what is in `link` and `lower`. The same is in names, which are there before the
  * layer's: its short name leads to it from `l/`, and `parent` is a symbolic link by the short name of the layer below.
  */
-import { readdirSync, readlinkSync } from 'node:fs'
+import { existsSync, readdirSync, readlinkSync } from 'node:fs'
 import path from 'node:path'
 import { asLayerId, type LayerId } from '@graphdriver/core'
 import { isSystemError, writeAtomically } from '@graphdriver/sys'
@@ -47,7 +47,9 @@ export function shortNameOf(home: string, id: LayerId | undefined, { link }: Lay
 
 function read(home: string, id: LayerId): { readonly record: LayerRecord; readonly isFound: boolean } {
   const paths = layerPaths(home, id)
-  const [link, lower] = [readIfThere(paths.link), readIfThere(paths.lower)]
+  const lower = readIfThere(paths.lower)
+  // A file that is lost is as good as one that is empty, where the layer itself is there.
+  const link = readIfThere(paths.link) ?? (isLinked(home, id) ? '' : undefined)
   if (link === undefined) throw layerNotFound(id)
   if (linkForm.test(link) && (lower === undefined || lower.startsWith('l/')))
     return { record: { link, lower: lower === undefined ? [] : lower.split(':') }, isFound: false }
@@ -66,6 +68,11 @@ function lowerOf(home: string, { parent: name }: LayerPaths, lower: string): rea
   const parent = linkForm.test(link) ? targetOf(home, link) : undefined
   if (parent === undefined) return lower === '' ? [] : lower.split(':')
   return [`l/${link}`, ...read(home, parent).record.lower]
+}
+
+/** Whether a layer is there by one of its names, though not by its file `link`. */
+function isLinked(home: string, id: LayerId): boolean {
+  return existsSync(layerPaths(home, id).diff) && linkTo(home, id) !== undefined
 }
 
 /** The short name that leads to a layer, looked for among all. */
