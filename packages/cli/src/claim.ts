@@ -3,10 +3,10 @@
  * kernel unlocks it however that process ends; so a file that is there and not locked tells of one that was killed.
  */
 import { constants } from 'node:fs'
-import { type FileHandle, mkdir, open, readdir, rm } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { parseMountName } from '@graphdriver/layer-store'
-import { flock, isSystemError } from '@graphdriver/sys'
+import { flock, isSystemError, namesIn } from '@graphdriver/sys'
 
 /** What is to become of the layer when the process that used it is gone: `remove` where it cannot do so itself. */
 export type Fate = 'keep' | 'remove'
@@ -80,15 +80,6 @@ async function openClaim(file: string): Promise<FileHandle | undefined> {
     return await open(file, constants.O_RDONLY)
   } catch (error) {
     if (isSystemError(error, 'ENOENT')) return undefined
-    throw error
-  }
-}
-
-async function namesIn(directory: string): Promise<readonly string[]> {
-  try {
-    return await readdir(directory)
-  } catch (error) {
-    if (isSystemError(error, 'ENOENT')) return []
     throw error
   }
 }

@@ -1,8 +1,8 @@
 /** What the command itself keeps under a data root, in `.graphdriver`, where no engine looks. */
-import { mkdir, readdir, rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { leftBehind } from '@graphdriver/core'
-import { isSystemError, unfinishedFiles } from '@graphdriver/sys'
+import { namesIn, unfinishedFiles } from '@graphdriver/sys'
 
 const planPrefix = 'plan-'
 
@@ -31,13 +31,4 @@ export async function tidyWorkplace(root: string): Promise<void> {
     ...over.map((name) => path.join(directory, name)),
   ])
     await rm(left, { recursive: true, force: true })
-}
-
-async function namesIn(directory: string): Promise<readonly string[]> {
-  try {
-    return await readdir(directory)
-  } catch (error) {
-    if (isSystemError(error, 'ENOENT')) return []
-    throw error
-  }
 }

@@ -14,10 +14,10 @@
  * A config appears by the rename of a complete, synced file. Nothing but its digest vouches for it, so it is
  * verified whenever it is read.
  */
-import { readdir, readFile, rm, stat } from 'node:fs/promises'
+import { readFile, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { type CallOptions, type Digest, digestHex, parseDigest } from '@graphdriver/core'
-import { isSystemError, syncDirectory, unfinishedFiles, writeAtomically } from '@graphdriver/sys'
+import { isSystemError, namesIn, syncDirectory, unfinishedFiles, writeAtomically } from '@graphdriver/sys'
 import { makeDirectory } from './durable-directory.ts'
 import { checkDigest } from './digest-check.ts'
 import { maxConfigBytes } from './image-config.ts'
@@ -89,15 +89,6 @@ export class Imagedb {
 
 export function imageDirectory(root: string, driver: string): string {
   return path.join(path.resolve(root), 'image', driver)
-}
-
-async function namesIn(directory: string): Promise<readonly string[]> {
-  try {
-    return await readdir(directory)
-  } catch (error) {
-    if (isSystemError(error, 'ENOENT')) return []
-    throw error
-  }
 }
 
 async function textOf(file: string): Promise<string | undefined> {

@@ -25,10 +25,8 @@
  * under its final name is whole, and everything that a crash left is under `tmp`, ends in `-removing`, or is a
  * driver layer that no record names. Files hold no trailing newline.
  */
-import { readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { type ChainId, digestHex } from '@graphdriver/core'
-import { isSystemError } from '@graphdriver/sys'
 
 export interface Layerdb {
   readonly directory: string
@@ -58,13 +56,3 @@ export function mountDirectory(layerdb: Layerdb, name: string): string {
 export const tarSplitName = 'tar-split.json.gz'
 export const removingSuffix = '-removing'
 export const transactionPrefix = 'write-set-'
-
-/** What is in a directory, if it is there. Sorted, so that the same disk gives the same order. */
-export async function namesIn(directory: string): Promise<readonly string[]> {
-  try {
-    return (await readdir(directory)).sort()
-  } catch (error) {
-    if (isSystemError(error, 'ENOENT')) return []
-    throw error
-  }
-}

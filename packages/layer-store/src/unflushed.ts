@@ -8,8 +8,8 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { uptime } from 'node:os'
 import path from 'node:path'
 import { type ChainId, digestHex, parseChainId } from '@graphdriver/core'
-import { isSystemError, syncDirectory } from '@graphdriver/sys'
-import { type Layerdb, namesIn } from './layerdb.ts'
+import { isSystemError, namesIn, syncDirectory } from '@graphdriver/sys'
+import type { Layerdb } from './layerdb.ts'
 
 export class UnflushedLayers {
   readonly #directory: string

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { open, readdir, rename, rm } from 'node:fs/promises'
+import { open, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
-import { isSystemError } from './error.ts'
+import { namesIn } from './directory.ts'
 
 const temporaryPrefix = '.tmp-'
 
@@ -32,19 +32,11 @@ export async function writeAtomically(
 
 /** Paths of what `writeAtomically` was making in a directory when its process was killed: nobody's, while nobody writes there. */
 export async function unfinishedFiles(directory: string): Promise<readonly string[]> {
-  try {
-    const names = await readdir(directory)
-    return names
-      .filter(
-        (name) =>
-          name.startsWith(temporaryPrefix) && /^[0-9a-f]{16}$/.test(name.slice(temporaryPrefix.length)),
-      )
-      .toSorted()
-      .map((name) => path.join(directory, name))
-  } catch (error) {
-    if (isSystemError(error, 'ENOENT')) return []
-    throw error
-  }
+  return (await namesIn(directory))
+    .filter(
+      (name) => name.startsWith(temporaryPrefix) && /^[0-9a-f]{16}$/.test(name.slice(temporaryPrefix.length)),
+    )
+    .map((name) => path.join(directory, name))
 }
 
 /** Makes names that were added to or taken from a directory durable. */

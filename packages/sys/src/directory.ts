@@ -1,4 +1,5 @@
 import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, realpathSync, statSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { O } from './abi.ts'
 import { AT_FDCWD } from './constants.ts'
@@ -76,4 +77,14 @@ export function existingAncestors(directory: string): readonly string[] {
   const above = path.dirname(directory)
   const own = existsSync(directory) ? [realpathSync(directory)] : []
   return above === directory ? own : [...own, ...existingAncestors(above)]
+}
+
+/** Names of what is in a directory, sorted, so that the same disk gives the same order; none where there is no directory. */
+export async function namesIn(directory: string): Promise<readonly string[]> {
+  try {
+    return (await readdir(directory)).sort()
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return []
+    throw error
+  }
 }

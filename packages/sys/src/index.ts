@@ -27,6 +27,7 @@ export {
   existingAncestors,
   fsyncDirectory,
   readDirectory,
+  namesIn,
 } from './directory.ts'
 export { DetachedMounts } from './detached-mounts.ts'
 export { holdDirectory, lockDirectory, tryLockDirectory } from './directory-lock.ts'
