@@ -4,6 +4,7 @@ import type { DiffFlags } from '../commands/diff.ts'
 import type { MountFlags } from '../commands/mount.ts'
 import type { RmFlags } from '../commands/rm.ts'
 import type { RunFlags } from '../commands/run.ts'
+import type { TreeFlags } from '../commands/tree.ts'
 import type { GlobalFlags } from '../settings.ts'
 import { append, type Perform, storageOption, sub } from './parts.ts'
 
@@ -38,6 +39,24 @@ export function addLayerCommands(program: Command, perform: Perform): void {
     .action((word: string, flags: DiffFlags, command: Command) =>
       perform(command.optsWithGlobals(), async (call) =>
         (await import('../commands/diff.ts')).diff(call, word, flags),
+      ),
+    )
+  sub(program, 'tree', 'show what stands on what: layers, the images that share them, writable layers')
+    .option('--svg <file>', 'as a picture')
+    .action((flags: TreeFlags, command: Command) =>
+      perform(command.optsWithGlobals(), async (call) =>
+        (await import('../commands/tree.ts')).tree(call, flags),
+      ),
+    )
+  sub(program, 'df', 'show what takes how much room, without walking any tree').action(
+    (_: object, command: Command) =>
+      perform(command.optsWithGlobals(), async (call) => (await import('../commands/df.ts')).df(call)),
+  )
+  sub(program, 'explain', 'say whose something is, who holds it, and why it is kept')
+    .argument('<image|name|layer|path>')
+    .action((word: string, _: object, command: Command) =>
+      perform(command.optsWithGlobals(), async (call) =>
+        (await import('../commands/explain.ts')).explain(call, word),
       ),
     )
   sub(program, 'inspect', 'print all that is known of an image, writable layer or layer, as JSON')
