@@ -63,9 +63,10 @@ async function examine(
   const damaged: TreeDamage[] = []
   let bytes = 0
   await using files = await LayerPlaces.open(driver, cacheId, { signal })
-  const { digest } = await examineTree(createReadStream(recipe), files.path, {
+  const { digest } = await examineTree(opened(recipe), files.path, {
     signal,
     elsewhere: files.elsewhere,
+    below: driver.ownFiles === undefined ? await recipesBelow(context, record) : undefined,
     onDamage: (damage) => void damaged.push(damage),
     async onRead(read) {
       bytes += read
@@ -85,6 +86,25 @@ async function examine(
     found,
     remedy: reload,
   }))
+}
+
+/** Where a layer's tree is a copy of its parent's: what those below it were made of. None, if that is not known of all. */
+async function recipesBelow(
+  { graph, layerdb }: StoreContext,
+  { parent }: LayerRecord,
+): Promise<readonly AsyncIterable<Uint8Array>[]> {
+  const recipes: string[] = []
+  for (let at = parent; at !== undefined; at = graph.get(at)?.record.parent) {
+    const recipe = path.join(layerDirectory(layerdb, at), tarSplitName)
+    if ((await sizeOf(recipe)) === undefined) return []
+    recipes.unshift(recipe)
+  }
+  return recipes.map((recipe) => opened(recipe))
+}
+
+/** When it is its turn: what is never read is never open. */
+async function* opened(file: string): AsyncGenerator<Uint8Array, void, void> {
+  yield* createReadStream(file) as AsyncIterable<Buffer>
 }
 
 /** A driver that gives back every tar exactly needs no recipe; of any other it has been lost. */

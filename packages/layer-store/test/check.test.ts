@@ -68,6 +68,13 @@ const inFiles: readonly (readonly [
     /^0 bytes$/,
   ],
   ['a file that is gone', 'etc/motd', (at) => unlinkSync(`${at}/etc/motd`), /^a file$/, /^nothing$/],
+  [
+    'a hard link that is gone',
+    'etc/hard',
+    (at) => unlinkSync(`${at}/etc/hard`),
+    /^a hard link to etc\/motd$/,
+    /^nothing$/,
+  ],
   ['an empty file that is gone', 'etc/empty', (at) => unlinkSync(`${at}/etc/empty`), /^a file$/, /^nothing$/],
   ['a mode', 'etc/big', (at) => chmodSync(`${at}/etc/big`, 0o4755), /^mode 644$/, /^4755$/],
   ['an owner', 'etc/big', (at) => chownSync(`${at}/etc/big`, 7, 8), /^owner 0:0$/, /^7:8$/],
@@ -150,8 +157,26 @@ for (const { name, definition, skipped, reason } of await candidates()) {
       }
       expect(await Array.fromAsync(store.checkRecords())).toEqual([])
       expect(await Array.fromAsync(store.checkContents({ onProgress }))).toEqual([])
-      expect(bytes).toBe(8 + 700_000 + 12 + 8)
+      const copied = store.driver.ownFiles === undefined ? 700_000 : 0
+      expect(bytes).toBe(8 + 700_000 + 12 + 8 + copied)
       expect(contentOf(root.path)).toEqual(before)
+    })
+
+    it('finds what has changed in a copy of a layer below, and blames no other layer', async ({ skip }) => {
+      const store = await root.store()
+      skip(store.driver.ownFiles !== undefined, 'layers are no copies here')
+      const files = await filesOf(store.driver, layers[1])
+      // Not in place: the file may be one with that of the layer below.
+      unlinkSync(`${files}/etc/big`)
+      writeFileSync(`${files}/etc/big`, Buffer.alloc(700_000, 'bag'))
+      const findings = await Array.fromAsync(store.checkContents())
+      expect(findings).toMatchObject([
+        { layer: layers[1].chainId, file: 'etc/big', expected: expect.stringMatching('CRC-64') },
+      ])
+      unlinkSync(`${files}/etc/big`)
+      expect(await Array.fromAsync(store.checkContents())).toMatchObject([
+        { layer: layers[1].chainId, found: 'nothing' },
+      ])
     })
 
     it.each(inFiles)('finds %s', async (_, file, damage, expected, wrong) => {

@@ -4,6 +4,7 @@ import { setImmediate } from 'node:timers/promises'
 import { type CallOptions, isGraphDriverError } from '@graphdriver/core'
 import { TarParser } from '../tar/parser.ts'
 import { EntryExpectations } from './expectations.ts'
+import { InheritedFiles } from './inherited.ts'
 import { type Elsewhere, Places } from './places.ts'
 import { readRecords } from './read-records.ts'
 import type { Difference, FileRecord } from './record.ts'
@@ -31,6 +32,8 @@ export interface ExamineOptions extends CallOptions {
   readonly onRead?: ((bytes: number) => Promise<void>) | undefined
   /** As for `assembleTar`. */
   readonly elsewhere?: Elsewhere
+  /** Where the tree is a copy of those below: their recipes, base first. What it has from them is compared too. */
+  readonly below?: readonly AsyncIterable<Uint8Array>[] | undefined
 }
 
 /**
@@ -44,15 +47,23 @@ export interface ExamineOptions extends CallOptions {
 export async function examineTree(
   recipe: AsyncIterable<Uint8Array>,
   root: string,
-  { onDamage, onRead, elsewhere, signal }: ExamineOptions,
+  { onDamage, onRead, elsewhere, below = [], signal }: ExamineOptions,
 ): Promise<TreeExamination> {
   const hash = createHash('sha256')
   const expectations = new EntryExpectations()
-  const parser = new TarParser(expectations)
-  const contents = new Contents(root, elsewhere, onDamage, (bytes) => {
+  const inherited = new InheritedFiles()
+  const parser = new TarParser({
+    header(header) {
+      expectations.header(header)
+      inherited.header(header)
+    },
+    data: () => undefined,
+  })
+  using contents = new Contents(root, elsewhere, onDamage, (bytes) => {
     hash.update(bytes)
     parser.push(bytes)
   })
+  const isKnown = await learnAll(below, root, inherited)
   let [files, bytes] = [0, 0]
   try {
     for await (const record of readRecords(recipe, root)) {
@@ -68,11 +79,49 @@ export async function examineTree(
     // Damaged itself, the recipe tells no more.
     if (!isGraphDriverError(error, 'GD_LAYER_CORRUPT', 'GD_ARCHIVE_INVALID')) throw error
     onDamage({ path: undefined, expected: 'a recipe of the tar', found: error.message })
-  } finally {
-    contents[Symbol.dispose]()
+  }
+  for (const record of isKnown ? inherited.records() : []) {
+    signal?.throwIfAborted()
+    await contents.readInherited(record, inherited, onRead)
+    files++
+    bytes += record.size
   }
   await expectations.compare(root, elsewhere, onDamage)
   return { digest: `sha256:${hash.digest('hex')}`, files, bytes }
+}
+
+/** @returns false where one of them is damaged, which is that layer's affair: then nothing is known */
+async function learnAll(
+  recipes: readonly AsyncIterable<Uint8Array>[],
+  root: string,
+  inherited: InheritedFiles,
+): Promise<boolean> {
+  try {
+    for (const recipe of recipes) await learn(recipe, root, inherited)
+    inherited.next()
+    return true
+  } catch (error) {
+    if (!isGraphDriverError(error, 'GD_LAYER_CORRUPT', 'GD_ARCHIVE_INVALID')) throw error
+    return false
+  }
+}
+
+/** Reads a recipe for what it tells, without the files. */
+async function learn(
+  recipe: AsyncIterable<Uint8Array>,
+  root: string,
+  inherited: InheritedFiles,
+): Promise<void> {
+  inherited.next()
+  const parser = new TarParser(inherited)
+  for await (const record of readRecords(recipe, root)) {
+    if (record.kind === 'segment') parser.push(record.payload)
+    else if (record.size > 0) {
+      inherited.note(record)
+      for (let left = record.size; left > 0; left -= Math.min(left, chunkSize))
+        parser.push(zeros.subarray(0, Math.min(left, chunkSize)))
+    }
+  }
 }
 
 class Contents implements Disposable {
@@ -116,6 +165,33 @@ class Contents implements Disposable {
     }
     for (; left > 0; left -= Math.min(left, chunkSize))
       this.take(zeros.subarray(0, Math.min(left, chunkSize)))
+  }
+
+  /** The same for what is not of this tar, and may have been changed by another name. */
+  async readInherited(
+    record: FileRecord,
+    inherited: InheritedFiles,
+    onRead: ExamineOptions['onRead'],
+  ): Promise<void> {
+    const damage = await this.#damageOf(record, onRead)
+    if (damage === undefined) return
+    const { records, mayBeGone } = inherited.otherwise(record)
+    if (mayBeGone && damage.found === 'nothing') return
+    for (const other of records) if ((await this.#damageOf(other, onRead)) === undefined) return
+    this.#onDamage({ path: record.name.toString(), ...damage })
+  }
+
+  async #damageOf(record: FileRecord, onRead: ExamineOptions['onRead']): Promise<Difference | undefined> {
+    try {
+      using file = await this.#places.open(record)
+      while (file.left > 0) await onRead?.(file.read(this.#space))
+      await setImmediate()
+      return undefined
+    } catch (error) {
+      if (!isGraphDriverError(error, 'GD_LAYER_CORRUPT')) throw error
+      const { expected = 'a file', found = error.message } = error.details
+      return { expected, found }
+    }
   }
 
   [Symbol.dispose](): void {
