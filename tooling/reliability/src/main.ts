@@ -6,7 +6,7 @@
  * - `--seed TEXT` chooses what is random; `--sample N` so many points of each operation and fault, and states of each disk
  * - `--operation NAME`, `--fault NAME`, `--point N` of steps; `--subsets N` of cuts
  * - `--processes N`, `--seconds N` of the crowd and the race, and of each reader that is fuzzed; `--target NAME` of those
- * - `--document` writes docs/reliability.json and .md; parts that were not run stay as they are
+ * - `--document` writes docs/reliability.json and .md; what was not run stays as it is
  */
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -21,7 +21,7 @@ import { fuzzTarget, keepInput, knownInputs } from './fuzz/run.ts'
 import { targets } from './fuzz/targets.ts'
 import { missingFor, placeFor } from './place.ts'
 import { runRace } from './race.ts'
-import { emptyReport, type FuzzRow, readReport, type Report } from './report.ts'
+import { emptyReport, type FuzzRow, joined, readReport, type Report } from './report.ts'
 import { definitions } from './root.ts'
 import { runSteps } from './step.ts'
 
@@ -160,7 +160,7 @@ const file = path.join(docs, 'reliability.json')
 let report: Report = values.document ? { ...readReport(file), ...emptyReport() } : emptyReport()
 for (const [part, run] of Object.entries(parts)) {
   if (!isChosen(part)) continue
-  report = { ...report, ...(await run()) }
+  report = joined(report, await run())
   if (!values.document) continue
   writeFileSync(file, `${JSON.stringify(report, undefined, 1)}\n`)
   writeFileSync(path.join(docs, 'reliability.md'), documentOf(report))

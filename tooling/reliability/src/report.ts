@@ -60,6 +60,39 @@ export interface Report {
   readonly race?: RaceResult
 }
 
+/** What was run takes the place of what was found of the same before; all else stays. */
+export function joined(before: Report, found: Partial<Report>): Report {
+  return {
+    ...before,
+    ...found,
+    ...rowsOf('steps', before, found, ({ driver, operation, fault }) => `${driver} ${operation} ${fault}`),
+    ...rowsOf('cuts', before, found, ({ driver }) => driver),
+    ...rowsOf('crowds', before, found, ({ driver }) => driver),
+    ...rowsOf('damages', before, found, ({ driver }) => driver),
+    ...rowsOf('fuzz', before, found, ({ target }) => target),
+  }
+}
+
+interface Rows {
+  readonly steps: StepRow
+  readonly cuts: CutRow
+  readonly crowds: CrowdResult
+  readonly damages: DamageRow
+  readonly fuzz: FuzzRow
+}
+
+function rowsOf<Part extends keyof Rows>(
+  part: Part,
+  before: Partial<Record<Part, readonly Rows[Part][]>>,
+  found: Partial<Record<Part, readonly Rows[Part][]>>,
+  keyOf: (row: Rows[Part]) => string,
+): Partial<Record<Part, readonly Rows[Part][]>> {
+  const rows = new Map([...(before[part] ?? []), ...(found[part] ?? [])].map((row) => [keyOf(row), row]))
+  const result: Partial<Record<Part, readonly Rows[Part][]>> = {}
+  if (rows.size > 0) result[part] = [...rows.values()]
+  return result
+}
+
 export function emptyReport(): Report {
   const { length, 0: first } = cpus()
   return {
