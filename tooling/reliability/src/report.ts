@@ -52,12 +52,12 @@ export interface FuzzRow {
 export interface Report {
   readonly format: 1
   readonly machine: string
-  readonly steps?: readonly StepRow[]
-  readonly cuts?: readonly CutRow[]
-  readonly crowds?: readonly CrowdResult[]
-  readonly damages?: readonly DamageRow[]
-  readonly fuzz?: readonly FuzzRow[]
-  readonly race?: RaceResult
+  readonly steps?: readonly StepRow[] | undefined
+  readonly cuts?: readonly CutRow[] | undefined
+  readonly crowds?: readonly CrowdResult[] | undefined
+  readonly damages?: readonly DamageRow[] | undefined
+  readonly fuzz?: readonly FuzzRow[] | undefined
+  readonly race?: RaceResult | undefined
 }
 
 /** What was run takes the place of what was found of the same before; all else stays. */
@@ -65,32 +65,25 @@ export function joined(before: Report, found: Partial<Report>): Report {
   return {
     ...before,
     ...found,
-    ...rowsOf('steps', before, found, ({ driver, operation, fault }) => `${driver} ${operation} ${fault}`),
-    ...rowsOf('cuts', before, found, ({ driver }) => driver),
-    ...rowsOf('crowds', before, found, ({ driver }) => driver),
-    ...rowsOf('damages', before, found, ({ driver }) => driver),
-    ...rowsOf('fuzz', before, found, ({ target }) => target),
+    steps: rows(
+      before.steps,
+      found.steps,
+      ({ driver, operation, fault }) => `${driver} ${operation} ${fault}`,
+    ),
+    cuts: rows(before.cuts, found.cuts, ({ driver }) => driver),
+    crowds: rows(before.crowds, found.crowds, ({ driver }) => driver),
+    damages: rows(before.damages, found.damages, ({ driver }) => driver),
+    fuzz: rows(before.fuzz, found.fuzz, ({ target }) => target),
   }
 }
 
-interface Rows {
-  readonly steps: StepRow
-  readonly cuts: CutRow
-  readonly crowds: CrowdResult
-  readonly damages: DamageRow
-  readonly fuzz: FuzzRow
-}
-
-function rowsOf<Part extends keyof Rows>(
-  part: Part,
-  before: Partial<Record<Part, readonly Rows[Part][]>>,
-  found: Partial<Record<Part, readonly Rows[Part][]>>,
-  keyOf: (row: Rows[Part]) => string,
-): Partial<Record<Part, readonly Rows[Part][]>> {
-  const rows = new Map([...(before[part] ?? []), ...(found[part] ?? [])].map((row) => [keyOf(row), row]))
-  const result: Partial<Record<Part, readonly Rows[Part][]>> = {}
-  if (rows.size > 0) result[part] = [...rows.values()]
-  return result
+function rows<Row>(
+  before: readonly Row[] = [],
+  found: readonly Row[] = [],
+  keyOf: (row: Row) => string,
+): readonly Row[] | undefined {
+  const all = new Map([...before, ...found].map((row) => [keyOf(row), row]))
+  return all.size === 0 ? undefined : [...all.values()]
 }
 
 export function emptyReport(): Report {
