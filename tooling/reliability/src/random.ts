@@ -1,8 +1,7 @@
 /** Numbers that are random, and the same for the same text. */
 import { createHash } from 'node:crypto'
 
-/** @returns numbers from 0 to below 1 */
-export function randomOf(seed: string): () => number {
+export function randomOf(seed: string): Random {
   let state = createHash('sha256').update(seed).digest().readUInt32LE(0)
   // mulberry32
   return () => {
@@ -11,4 +10,18 @@ export function randomOf(seed: string): () => number {
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
   }
+}
+
+/** Numbers from 0 to below 1. */
+export type Random = () => number
+
+/** A whole number below a limit. */
+export function below(random: Random, limit: number): number {
+  return Math.floor(random() * limit)
+}
+
+export function pick<T>(random: Random, from: readonly T[]): T {
+  const one = from[below(random, from.length)]
+  if (one === undefined) throw new Error('there is nothing to pick from')
+  return one
 }

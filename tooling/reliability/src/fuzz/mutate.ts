@@ -1,19 +1,8 @@
 /** Changes bytes as a fuzzer does: little things anywhere, blocks moved, words that mean something, two inputs joined. */
-
-type Random = () => number
+import { below, pick, type Random } from '../random.ts'
 
 const numbers = [0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0xffff, 0x7fff_ffff, 0xffff_ffff] as const
 const longest = 256 * 1024
-
-function below(random: Random, limit: number): number {
-  return Math.floor(random() * limit)
-}
-
-function pick<T>(random: Random, from: readonly T[]): T {
-  const one = from[below(random, from.length)]
-  if (one === undefined) throw new Error('there is nothing to pick from')
-  return one
-}
 
 type Mutator = (bytes: Buffer, random: Random, words: readonly string[], other: Buffer) => Buffer
 

@@ -1,19 +1,8 @@
 /** Tars as nobody should write them: any fields, any extensions, in any order. */
 import { createHash } from 'node:crypto'
-
-type Random = () => number
+import { below, pick, type Random } from '../random.ts'
 
 const block = 512
-
-function below(random: Random, limit: number): number {
-  return Math.floor(random() * limit)
-}
-
-function pick<T>(random: Random, from: readonly T[]): T {
-  const one = from[below(random, from.length)]
-  if (one === undefined) throw new Error('there is nothing to pick from')
-  return one
-}
 
 /** Names that lead out, over links, to the same file, to whiteouts. */
 const names = [
