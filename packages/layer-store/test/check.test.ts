@@ -179,6 +179,14 @@ for (const { name, definition, skipped, reason } of await candidates()) {
       ])
     })
 
+    it('finds that an empty file of a layer below is missing in a copy', async ({ skip }) => {
+      const store = await root.store()
+      skip(store.driver.ownFiles !== undefined, 'layers are no copies here')
+      unlinkSync(`${await filesOf(store.driver, layers[1])}/etc/empty`)
+      const findings = await Array.fromAsync(store.checkContents())
+      expect(findings).toMatchObject([{ layer: layers[1].chainId, file: 'etc/empty', found: 'nothing' }])
+    })
+
     it.each(inFiles)('finds %s', async (_, file, damage, expected, wrong) => {
       const store = await root.store()
       damage(await filesOf(store.driver, layers[0]))

@@ -117,6 +117,7 @@ function isNobodys(kind: string): boolean {
     kind.startsWith('.graphdriver/') ||
     kind.includes('/.graphdriver-volumes/') ||
     /^overlay2\/[#@](?:-init)?\/(?:link|lower|committed)$/.test(kind) ||
+    kind.endsWith('/.graphdriver-committed') ||
     /[@]/.test(kind)
   )
 }

@@ -98,7 +98,7 @@ async function learnAll(
 ): Promise<boolean> {
   try {
     for (const recipe of recipes) await learn(recipe, root, inherited)
-    inherited.next()
+    inherited.next(false)
     return true
   } catch (error) {
     if (!isGraphDriverError(error, 'GD_LAYER_CORRUPT', 'GD_ARCHIVE_INVALID')) throw error
@@ -112,7 +112,7 @@ async function learn(
   root: string,
   inherited: InheritedFiles,
 ): Promise<void> {
-  inherited.next()
+  inherited.next(true)
   const parser = new TarParser(inherited)
   for await (const record of readRecords(recipe, root)) {
     if (record.kind === 'segment') parser.push(record.payload)

@@ -4,7 +4,7 @@ import type { TarHeader } from '../tar/header.ts'
 import type { TarHandler } from '../tar/parser.ts'
 import type { FileRecord } from './record.ts'
 
-/** What the tree of a layer has from the layers below, where it is a copy of them: files with content, by their records. */
+/** What the tree of a layer has from the layers below, where it is a copy of them: files, by their records. */
 export class InheritedFiles implements TarHandler {
   readonly #files = new Map<EntryPath, FileRecord>()
   /** Every directory that a file is in, at any depth. */
@@ -15,9 +15,12 @@ export class InheritedFiles implements TarHandler {
   readonly #namesakes = new Map<string, FileRecord[]>()
   readonly #deleted = new Set<string>()
 
-  /** The next tar begins. */
-  next(): void {
+  #isLower = true
+
+  /** The next tar begins. @param isLower it is not the layer's own, which only hides what is below */
+  next(isLower: boolean): void {
     this.#own.clear()
+    this.#isLower = isLower
   }
 
   header(header: TarHeader): void {
@@ -28,7 +31,12 @@ export class InheritedFiles implements TarHandler {
       this.#deleted.add(meaning.name)
       this.#drop(`${meaning.directory}/${meaning.name}`.replace(/^\//, ''))
     } else if (meaning.kind === 'opaque') this.#dropBelow(meaning.directory)
-    else if (meaning.kind === 'entry' && header.type !== 'directory') this.#drop(path)
+    else if (meaning.kind === 'entry' && header.type !== 'directory') {
+      this.#drop(path)
+      // Of what is empty there is no record.
+      if (this.#isLower && header.type === 'file' && header.size === 0 && header.sparse === undefined)
+        this.note({ kind: 'file', name: header.name, size: 0, checksum: undefined })
+    }
   }
 
   data(): void {}
