@@ -224,6 +224,41 @@ describe.skipIf(missing !== undefined)(`pull (${missing ?? 'docker-registry, sko
     })
   })
 
+  test.each<readonly [string, object, string]>([
+    ['for whoever knows the password', { auth: Buffer.from('somebody:secret').toString('base64') }, 'GET'],
+    ['for whoever has an identity token', { identitytoken: 'long-lived' }, 'POST'],
+  ])('a registry that wants a token has it fetched, %s', async (_, known, method) => {
+    await using root = await emptyRoot()
+    const scope = 'repository:some/image:pull'
+    let host = ''
+    await using proxy = await faultyProxy(registry.host, (file, asked, _count, headers) => {
+      if (file.startsWith('/token')) {
+        const isKnown =
+          asked === 'POST' ||
+          headers.authorization === `Basic ${Buffer.from('somebody:secret').toString('base64')}`
+        return isKnown
+          ? { kind: 'status', status: 200, body: JSON.stringify({ token: 'for-a-while' }) }
+          : { kind: 'status', status: 401 }
+      }
+      if (headers.authorization === 'Bearer for-a-while') return undefined
+      const challenge = `Bearer realm="http://${host}/token",service="lab, the one",scope="${scope}"`
+      return { kind: 'status', status: 401, headers: { 'www-authenticate': challenge } }
+    })
+    host = proxy.host
+    const at = (config: object): Promise<Outcome> => {
+      writeFileSync(path.join(root.scratch, 'config.json'), JSON.stringify(config))
+      const args = ['--root', root.path, '--driver', 'vfs', 'pull', '--plain-http', `${host}/${name}`]
+      return graphdriver(args, { env: { DOCKER_CONFIG: root.scratch } })
+    }
+    expect((await at({})).stderr).toContain(`docker login ${host}`)
+    const { code, stderr } = await at({ auths: { [host]: known } })
+    expect([code, stderr]).toEqual([0, expect.any(String)])
+    await expectWhole(root, host)
+    const tokens = proxy.asked.filter((line) => line.includes('/token'))
+    expect(tokens.at(-1)).toMatch(new RegExp(`^${method} `))
+    if (method === 'GET') expect(decodeURIComponent(tokens.at(-1) ?? '')).toContain(`scope=${scope}`)
+  })
+
   test('a mirror is asked first, and one that has it not, or is not there, is passed over', async () => {
     await using root = await emptyRoot()
     await using mirror = await faultyProxy(registry.host, () => undefined)

@@ -1,11 +1,22 @@
 /** What stands between us and a server, and does harm to what passes. */
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  request,
+  type ServerResponse,
+} from 'node:http'
 import { setTimeout } from 'node:timers/promises'
 
 /** What becomes of one request. */
 export type ProxyFault =
-  | { readonly kind: 'status'; readonly status: number; readonly headers?: Readonly<Record<string, string>> }
+  | {
+      readonly kind: 'status'
+      readonly status: number
+      readonly headers?: Readonly<Record<string, string>>
+      readonly body?: string
+    }
   /** The connection is closed after so many bytes of the answer; without any, before it begins. */
   | { readonly kind: 'drop'; readonly bytes: number }
   /** One byte of the answer is another. */
@@ -25,7 +36,12 @@ export interface FaultyProxy extends AsyncDisposable {
 /** @param choose the fault of a request, if it has one; `count` is how often its path was asked for, from 1 on */
 export async function faultyProxy(
   target: string,
-  choose: (path: string, method: string, count: number) => ProxyFault | undefined,
+  choose: (
+    path: string,
+    method: string,
+    count: number,
+    headers: IncomingHttpHeaders,
+  ) => ProxyFault | undefined,
 ): Promise<FaultyProxy> {
   const asked: string[] = []
   const counts = new Map<string, number>()
@@ -34,7 +50,12 @@ export async function faultyProxy(
     asked.push(line)
     const count = (counts.get(line) ?? 0) + 1
     counts.set(line, count)
-    void pass(target, incoming, outgoing, choose(incoming.url ?? '', incoming.method ?? '', count))
+    void pass(
+      target,
+      incoming,
+      outgoing,
+      choose(incoming.url ?? '', incoming.method ?? '', count, incoming.headers),
+    )
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -59,7 +80,7 @@ async function pass(
 ): Promise<void> {
   if (fault?.kind === 'status') {
     incoming.resume()
-    outgoing.writeHead(fault.status, fault.headers).end()
+    outgoing.writeHead(fault.status, fault.headers).end(fault.body)
     return
   }
   const [hostname, port] = target.split(':')
