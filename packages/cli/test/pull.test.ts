@@ -256,7 +256,7 @@ describe.skipIf(missing !== undefined)(`pull (${missing ?? 'docker-registry, sko
     await expectWhole(root, host)
     const tokens = proxy.asked.filter((line) => line.includes('/token'))
     expect(tokens.at(-1)).toMatch(new RegExp(`^${method} `))
-    if (method === 'GET') expect(decodeURIComponent(tokens.at(-1) ?? '')).toContain(`scope=${scope}`)
+    expect(decodeURIComponent(tokens.at(-1) ?? '')).toContain(method === 'GET' ? `scope=${scope}` : '/token')
   })
 
   test('a mirror is asked first, and one that has it not, or is not there, is passed over', async () => {

@@ -4,7 +4,7 @@
  * the data; after another one such a layer is verified before it is used.
  */
 import { readFileSync } from 'node:fs'
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises'
 import { uptime } from 'node:os'
 import path from 'node:path'
 import { type ChainId, digestHex, parseChainId } from '@graphdriver/core'
@@ -61,10 +61,17 @@ export class UnflushedLayers {
 
   /** They are on the disk, or gone. */
   async forget(layers: readonly ChainId[]): Promise<void> {
-    for (const layer of layers) {
-      if (!this.#boots.has(layer)) continue
+    const known = layers.filter((layer) => this.#boots.has(layer))
+    for (const layer of known) {
       await rm(this.#fileOf(layer), { force: true })
       this.#boots.delete(layer)
+    }
+    if (known.length === 0 || this.#boots.size > 0) return
+    try {
+      await rmdir(this.#directory)
+    } catch (error) {
+      // Another process has noted something there.
+      if (!isSystemError(error, 'ENOTEMPTY', 'EEXIST', 'ENOENT')) throw error
     }
   }
 
