@@ -39,11 +39,10 @@ export class UnflushedLayers {
    * @param isFlushed false where not even this is to wait for the disk; it does not come after the records there all the same
    */
   async note(layers: readonly ChainId[], isFlushed: boolean): Promise<void> {
+    // First, so that nobody who forgets others takes the directory away.
+    for (const layer of layers) this.#boots.set(layer, this.#boot)
     await mkdir(this.#directory, { recursive: true, mode: 0o700 })
-    for (const layer of layers) {
-      await writeFile(this.#fileOf(layer), this.#boot, { mode: 0o600 })
-      this.#boots.set(layer, this.#boot)
-    }
+    for (const layer of layers) await writeFile(this.#fileOf(layer), this.#boot, { mode: 0o600 })
     if (!isFlushed) return
     for (const changed of [this.#directory, path.dirname(this.#directory)]) await syncDirectory(changed)
   }
