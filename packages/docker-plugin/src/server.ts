@@ -211,7 +211,8 @@ async function refuse(request: IncomingMessage, response: ServerResponse, error:
   }
   // Docker's client takes a connection that is cut for a plugin that is away, and tries again with half a body: what it
   // sends is read to its end. Ours stops when it has the answer, which it could not read from a connection that is cut.
-  request.resume()
+  // With a listener: by `resume` alone a stream stays where it is while the listener of whoever read it before is on its way out.
+  request.on('data', () => undefined).resume()
   const isDockers = request.headers[callHeader] === undefined
   if (isDockers && !request.complete && !request.destroyed) await once(request, 'close')
   send(response, failureResponse(error), 500)
