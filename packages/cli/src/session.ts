@@ -19,6 +19,7 @@ import { excludeDockerd, lockStore } from '@graphdriver/layer-store'
 import { isSystemError } from '@graphdriver/sys'
 import { abandoned, forgetClaim } from './claim.ts'
 import type { Invocation } from './invocation.ts'
+import type { Settings } from './settings.ts'
 import { openStores, type Stores } from './stores.ts'
 import { tidyWorkplace } from './workplace.ts'
 import { needsUserNamespace, reenter } from './user-namespace.ts'
@@ -107,7 +108,7 @@ export class Session implements AsyncDisposable {
    * @throws GD_IN_USE while one is alive on the root; GD_READ_ONLY
    */
   async requireNoDaemon(): Promise<void> {
-    this.#requireWritable()
+    requireWritable(this.#invocation.settings)
     await (await excludeDockerd(this.root))?.[Symbol.asyncDispose]()
   }
 
@@ -115,14 +116,8 @@ export class Session implements AsyncDisposable {
     await this.driver[Symbol.asyncDispose]()
   }
 
-  #requireWritable(): void {
-    if (!this.#invocation.settings.readOnly) return
-    const message = `${this.root} was to be read only; leave out --read-only to change something there`
-    throw new GraphDriverError('GD_READ_ONLY', message, { object: this.root })
-  }
-
   async #alone<T>(signal: AbortSignal, action: (stores: Stores) => Promise<T>): Promise<T> {
-    this.#requireWritable()
+    requireWritable(this.#invocation.settings)
     await using _ = await this.#lock('exclusive', signal)
     await using stores = await this.#stores(false, signal)
     return await action(stores)
@@ -171,6 +166,13 @@ export class Session implements AsyncDisposable {
 /** Starts the command again where it may mount, if it may not here. Nothing done before this call is worth having. */
 export async function requirePrivileges({ log }: Invocation): Promise<void> {
   if (needsUserNamespace()) await reenter(log)
+}
+
+/** @throws GD_READ_ONLY where nothing is to change */
+export function requireWritable({ root, readOnly }: Settings): void {
+  if (!readOnly) return
+  const message = `${root} was to be read only; leave out --read-only to change something there`
+  throw new GraphDriverError('GD_READ_ONLY', message, { object: root })
 }
 
 /** A root that may not be looked into seems to hold something of every driver. One that is not there is no matter. */

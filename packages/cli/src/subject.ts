@@ -40,13 +40,22 @@ export async function findImage(word: string, stores: Stores): Promise<Image | u
 
 /** The base first. */
 export function stackOf(top: string | undefined, layers: readonly LayerRecord[]): readonly LayerRecord[] {
-  const stack: LayerRecord[] = []
+  return stacksOf(layers)(top)
+}
+
+/** The same for many: all layers are gone through once. */
+export function stacksOf(
+  layers: readonly LayerRecord[],
+): (top: string | undefined) => readonly LayerRecord[] {
   const byChain = new Map<string, LayerRecord>(layers.map((layer) => [layer.chainId, layer]))
-  for (let at = top; at !== undefined; at = byChain.get(at)?.parent) {
-    const layer = byChain.get(at)
-    if (layer !== undefined) stack.unshift(layer)
+  return (top) => {
+    const stack: LayerRecord[] = []
+    for (let at = top; at !== undefined; at = byChain.get(at)?.parent) {
+      const layer = byChain.get(at)
+      if (layer !== undefined) stack.unshift(layer)
+    }
+    return stack
   }
-  return stack
 }
 
 function findLayer(word: string, layers: readonly LayerRecord[]): LayerRecord | undefined {

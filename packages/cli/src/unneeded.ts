@@ -2,7 +2,7 @@
 import type { LayerRecord } from '@graphdriver/core'
 import { isSharedWithBuildKit } from '@graphdriver/layer-store'
 import type { Stores } from './stores.ts'
-import { stackOf } from './subject.ts'
+import { stacksOf } from './subject.ts'
 
 /**
  * Topmost first. None where somebody may need them who cannot be read: an image or a container whose record is damaged or gone,
@@ -19,7 +19,7 @@ export async function unneededLayers(root: string, stores: Stores): Promise<read
   const all = layers.layers()
   const needed = new Set(
     [...images.list().map(({ chainId }) => chainId), ...layers.writableLayers().map(({ parent }) => parent)]
-      .flatMap((top) => stackOf(top, all))
+      .flatMap(stacksOf(all))
       .map(({ chainId }) => chainId),
   )
   return all.filter(({ chainId }) => !needed.has(chainId)).toReversed()

@@ -2,9 +2,11 @@
 import { mkdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { leftBehind } from '@graphdriver/core'
-import { namesIn, unfinishedFiles } from '@graphdriver/sys'
+import { isUnfinished, namesIn } from '@graphdriver/sys'
 
 const planPrefix = 'plan-'
+/** Of a migration that is under way; see migration/left-behind.ts. */
+const journalForm = /^migration-(.+)-to-(.+)\.json$/
 
 function workplaceOf(root: string): string {
   return path.join(root, '.graphdriver')
@@ -20,15 +22,13 @@ export async function planningRoot(root: string): Promise<{ readonly path: strin
 /** Deletes what killed commands left there. Only with the root locked. */
 export async function tidyWorkplace(root: string): Promise<void> {
   const directory = workplaceOf(root)
-  const behind = await leftBehind(root)
+  const names = await namesIn(directory)
+  const behind = names.some((name) => journalForm.test(name)) ? await leftBehind(root) : {}
   const isOver = (name: string): boolean => {
-    const [, from, to] = /^migration-(.+)-to-(.+)\.json$/.exec(name) ?? []
+    const [, from, to] = journalForm.exec(name) ?? []
     return from !== undefined && to !== undefined && behind[to] !== from
   }
-  const over = (await namesIn(directory)).filter((name) => name.startsWith(planPrefix) || isOver(name))
-  for (const left of [
-    ...(await unfinishedFiles(directory)),
-    ...over.map((name) => path.join(directory, name)),
-  ])
-    await rm(left, { recursive: true, force: true })
+  for (const name of names)
+    if (isUnfinished(name) || name.startsWith(planPrefix) || isOver(name))
+      await rm(path.join(directory, name), { recursive: true, force: true })
 }

@@ -32,11 +32,12 @@ export async function writeAtomically(
 
 /** Paths of what `writeAtomically` was making in a directory when its process was killed: nobody's, while nobody writes there. */
 export async function unfinishedFiles(directory: string): Promise<readonly string[]> {
-  return (await namesIn(directory))
-    .filter(
-      (name) => name.startsWith(temporaryPrefix) && /^[0-9a-f]{16}$/.test(name.slice(temporaryPrefix.length)),
-    )
-    .map((name) => path.join(directory, name))
+  return (await namesIn(directory)).filter(isUnfinished).map((name) => path.join(directory, name))
+}
+
+/** Whether a name is one that `writeAtomically` gives to what it is making. */
+export function isUnfinished(name: string): boolean {
+  return name.startsWith(temporaryPrefix) && /^[0-9a-f]{16}$/.test(name.slice(temporaryPrefix.length))
 }
 
 /** Makes names that were added to or taken from a directory durable. */

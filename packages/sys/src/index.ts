@@ -1,5 +1,5 @@
 export { O, type OpenFlags } from './abi.ts'
-export { syncDirectory, unfinishedFiles, writeAtomically } from './atomic-file.ts'
+export { isUnfinished, syncDirectory, unfinishedFiles, writeAtomically } from './atomic-file.ts'
 export {
   AT_EMPTY_PATH,
   AT_FDCWD,

@@ -18,12 +18,6 @@ export interface DamageRequest {
   readonly onProblem: (what: string) => void
 }
 
-interface Kind {
-  readonly name: string
-  /** Of the files of this kind, in the order of their names. */
-  readonly count: number
-}
-
 export async function runDamages({ driver, onProblem }: DamageRequest): Promise<DamageRow> {
   await using place = await placeFor(driver)
   const row = { driver, kinds: 0, damages: 0, found: 0, repaired: 0, bad: 0 }
@@ -38,14 +32,14 @@ export async function runDamages({ driver, onProblem }: DamageRequest): Promise<
   for (const kind of kinds) {
     for (const harm of harms) {
       const root = await fresh()
-      const file = filesOf(root, kind)[0]
+      const file = fileOf(root, kind)
       if (file === undefined || (harm !== 'deleted' && lstatSync(file).size === 0)) continue
       row.damages += 1
       doHarm(file, harm)
       const problem = await judge(driver, root, place.inputs, kind, harm, row)
       if (problem === undefined) continue
       row.bad += 1
-      onProblem(`${driver}, ${kind.name} ${harm}: ${problem}`)
+      onProblem(`${driver}, ${kind} ${harm}: ${problem}`)
     }
   }
   return row
@@ -84,19 +78,15 @@ function regularFiles(directory: string): readonly string[] {
     .toSorted()
 }
 
-function kindsIn(root: string): readonly Kind[] {
-  const counts = new Map<string, number>()
+function kindsIn(root: string): readonly string[] {
   const container = containerIn(root)
-  for (const file of regularFiles(root)) {
-    const name = kindOf(root, file, container)
-    counts.set(name, (counts.get(name) ?? 0) + 1)
-  }
-  return [...counts].map(([name, count]) => ({ name, count })).toSorted((a, b) => (a.name < b.name ? -1 : 1))
+  return [...new Set(regularFiles(root).map((file) => kindOf(root, file, container)))].toSorted()
 }
 
-function filesOf(root: string, kind: Kind): readonly string[] {
+/** The first by its name. */
+function fileOf(root: string, kind: string): string | undefined {
   const container = containerIn(root)
-  return regularFiles(root).filter((file) => kindOf(root, file, container) === kind.name)
+  return regularFiles(root).find((file) => kindOf(root, file, container) === kind)
 }
 
 function doHarm(file: string, harm: Harm): void {
@@ -139,7 +129,7 @@ async function judge(
   driver: string,
   root: string,
   inputs: Inputs,
-  { name }: Kind,
+  name: string,
   harm: Harm,
   row: { found: number; repaired: number },
 ): Promise<string | undefined> {

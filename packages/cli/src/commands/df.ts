@@ -3,7 +3,7 @@ import type { Invocation } from '../invocation.ts'
 import { formatBytes, plural, shortDigest } from '../quantity.ts'
 import { Session } from '../session.ts'
 import type { Stores } from '../stores.ts'
-import { stackOf } from '../subject.ts'
+import { stacksOf } from '../subject.ts'
 import { table } from '../table.ts'
 
 interface ImageRow {
@@ -41,7 +41,8 @@ export async function df(invocation: Invocation): Promise<void> {
 
 async function take({ layers, images, references }: Stores, driver: Driver): Promise<Taken> {
   const all = layers.layers()
-  const listed = images.list().map((image) => ({ image, stack: stackOf(image.chainId, all) }))
+  const stackOf = stacksOf(all)
+  const listed = images.list().map((image) => ({ image, stack: stackOf(image.chainId) }))
   const users = new Map<string, number>()
   for (const { stack } of listed)
     for (const { chainId } of stack) users.set(chainId, (users.get(chainId) ?? 0) + 1)

@@ -8,7 +8,7 @@ import { imageNotFound } from '../not-found.ts'
 import { formatBytes, shortDigest } from '../quantity.ts'
 import { Session } from '../session.ts'
 import type { Stores } from '../stores.ts'
-import { findSubject, type Subject } from '../subject.ts'
+import { findSubject, stacksOf, type Subject } from '../subject.ts'
 
 interface Explanation {
   readonly what: string
@@ -92,14 +92,10 @@ function whatOf({ diffId, cacheId, diffSize, depth }: LayerRecord, { layers }: S
 
 /** Images that have a layer, at the top or below. */
 function imagesOf(layer: LayerRecord, { layers, images, references }: Stores): readonly string[] {
-  const records = new Map<string, LayerRecord>(layers.layers().map((record) => [record.chainId, record]))
+  const stackOf = stacksOf(layers.layers())
   return images
     .list()
-    .filter(({ chainId }) => {
-      for (let at: string | undefined = chainId; at !== undefined; at = records.get(at)?.parent)
-        if (at === layer.chainId) return true
-      return false
-    })
+    .filter((image) => stackOf(image.chainId).some(({ chainId }) => chainId === layer.chainId))
     .map(({ id }) => `image ${references.namesOf(id)[0] ?? shortDigest(id)} has it`)
 }
 

@@ -1,4 +1,3 @@
-import { GraphDriverError } from '@graphdriver/core'
 import type { MigrationPlan } from '@graphdriver/image'
 import { lockStore } from '@graphdriver/layer-store'
 import { UsageError } from '../failure.ts'
@@ -12,7 +11,7 @@ import { formatBytes, plural } from '../quantity.ts'
 import { requireUnused } from '../require-unused.ts'
 import { Resources } from '../resources.ts'
 import { tidyWorkplace } from '../workplace.ts'
-import { requirePrivileges, requireReadable } from '../session.ts'
+import { requirePrivileges, requireReadable, requireWritable } from '../session.ts'
 
 export interface MigrateFlags {
   readonly from?: string
@@ -26,7 +25,7 @@ export async function migrate(invocation: Invocation, flags: MigrateFlags): Prom
   const { from, to, dryRun = false, finish = false } = flags
   await requirePrivileges(invocation)
   await requireReadable(invocation.settings.root)
-  if (invocation.settings.readOnly && !dryRun) throw readOnly(invocation.settings.root)
+  if (!dryRun) requireWritable(invocation.settings)
   if (finish) {
     if (from !== undefined || to !== undefined || dryRun)
       throw new UsageError('--finish goes alone: what was moved is known')
@@ -36,11 +35,6 @@ export async function migrate(invocation: Invocation, flags: MigrateFlags): Prom
   if (from === undefined || to === undefined)
     throw new UsageError('migrate needs --from and --to, each a driver; or --finish')
   await moveAll(invocation, from, to, dryRun)
-}
-
-function readOnly(root: string): GraphDriverError<'GD_READ_ONLY'> {
-  const message = `${root} was to be read only; leave out --read-only to change something there`
-  return new GraphDriverError('GD_READ_ONLY', message, { object: root })
 }
 
 async function moveAll(invocation: Invocation, from: string, to: string, dryRun: boolean): Promise<void> {

@@ -1,5 +1,6 @@
 import { GraphDriverError, type LayerRecord } from '@graphdriver/core'
-import { type Image, parseReference } from '@graphdriver/image'
+import type { Image } from '@graphdriver/image'
+import { familiarName } from '../familiar-name.ts'
 import type { Invocation } from '../invocation.ts'
 import { imageNotFound } from '../not-found.ts'
 import { plural, shortDigest } from '../quantity.ts'
@@ -32,7 +33,7 @@ async function remove(word: string, stores: Stores, force: boolean): Promise<Rem
   const { images, references } = stores
   const image = await images.find(word, references)
   const names = references.namesOf(image.id)
-  const name = names.find((one) => one === familiar(word))
+  const name = names.find((one) => one === familiarName(word))
   if (name === undefined && names.length > 1 && !force) throw severalNames(word, names)
   const leaving = name === undefined || force ? names : [name]
   if (leaving.length < names.length) {
@@ -43,14 +44,6 @@ async function remove(word: string, stores: Stores, force: boolean): Promise<Rem
   for (const one of leaving) await references.untag(one)
   const layers: readonly LayerRecord[] = await images.delete(image.id)
   return { untagged: leaving, deleted: image.id, layers: layers.map(({ chainId }) => chainId) }
-}
-
-function familiar(word: string): string | undefined {
-  try {
-    return parseReference(word).familiar
-  } catch {
-    return undefined
-  }
 }
 
 function requireUnused(reference: string, image: Image, { layers }: Stores): void {

@@ -1,5 +1,6 @@
-import { parseReference, type SavedImage, saveImages } from '@graphdriver/image'
+import { type SavedImage, saveImages } from '@graphdriver/image'
 import { writeBytes } from '../byte-output.ts'
+import { familiarName } from '../familiar-name.ts'
 import type { Invocation } from '../invocation.ts'
 import { imageNotFound } from '../not-found.ts'
 import { formatBytes } from '../quantity.ts'
@@ -37,18 +38,10 @@ async function savedImages(
   for (const word of words) {
     const { id } = await images.find(word, references)
     const all = references.namesOf(id)
-    const asked = familiar(word)
+    const asked = familiarName(word)
     const names = saved.get(id) ?? new Set()
     for (const name of asked !== undefined && all.includes(asked) ? [asked] : all) names.add(name)
     saved.set(id, names)
   }
   return [...saved].map(([id, names]) => ({ id, names: [...names] }))
-}
-
-function familiar(word: string): string | undefined {
-  try {
-    return parseReference(word).familiar
-  } catch {
-    return undefined
-  }
 }

@@ -54,12 +54,11 @@ export function readEpochs(file: string): readonly Epoch[] {
   const epochs: Epoch[] = []
   let writes: LoggedWrite[] = []
   for (let at = 0; at < log.length;) {
-    const length = log.readUInt32LE(at + 4)
+    const [kind, length] = [log.readUInt32LE(at), log.readUInt32LE(at + 4)]
     const data = log.subarray(at + head, at + head + length)
-    if (log.readUInt32LE(at) === kinds.write)
-      writes.push({ offset: Number(log.readBigUInt64LE(at + 8)), data })
+    if (kind === kinds.write) writes.push({ offset: Number(log.readBigUInt64LE(at + 8)), data })
     at += head + length
-    if (log.readUInt32LE(at - head - length) === kinds.flush) {
+    if (kind === kinds.flush) {
       epochs.push({ writes, end: at })
       writes = []
     }
