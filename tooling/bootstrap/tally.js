@@ -18,7 +18,7 @@ export function tallyReport(file) {
   }
 }
 
-/** @returns {readonly string[]} what failed by its name, with the first line of why; also of files that failed to load */
+/** @returns {readonly string[]} what failed by its name, with the first lines of why; also of files that failed to load */
 export function failuresIn(file) {
   if (!existsSync(file)) return [`${file} was not written`]
   const { testResults } = JSON.parse(readFileSync(file, 'utf8'))
@@ -26,15 +26,15 @@ export function failuresIn(file) {
     .filter(({ status }) => status === 'failed')
     .flatMap(({ name, message, assertionResults }) => {
       const failed = assertionResults.filter((one) => one.status === 'failed')
-      if (failed.length === 0) return [`${name}: ${firstLine(message)}`]
+      if (failed.length === 0) return [`${name}: ${firstLines(message)}`]
       return failed.map(
-        ({ fullName, failureMessages }) => `${name}: ${fullName}: ${firstLine(failureMessages[0])}`,
+        ({ fullName, failureMessages }) => `${name}: ${fullName}: ${firstLines(failureMessages[0])}`,
       )
     })
 }
 
-function firstLine(text = '') {
-  return text.split('\n', 1)[0].slice(0, 300)
+function firstLines(text = '') {
+  return text.split('\n').slice(0, 6).join(' | ').slice(0, 600)
 }
 
 /** @param {readonly Tally[]} tallies @returns {Tally} */

@@ -214,6 +214,8 @@ async function refuse(request: IncomingMessage, response: ServerResponse, error:
   // With a listener: by `resume` alone a stream stays where it is while the listener of whoever read it before is on its way out.
   request.on('data', () => undefined).resume()
   const isDockers = request.headers[callHeader] === undefined
-  if (isDockers && !request.complete && !request.destroyed) await once(request, 'close')
+  // Not by `once` of node:events, which fails when they hang up.
+  if (isDockers && !request.complete && !request.destroyed)
+    await new Promise((resolve) => request.once('close', resolve))
   send(response, failureResponse(error), 500)
 }

@@ -158,21 +158,28 @@ describe.skipIf(missing !== undefined)(`plugin server (${missing ?? 'as root'})`
     }
   })
 
-  test('whoever hangs up in the middle of an upload leaves a layer that can be removed', async () => {
-    await using served = await serving()
-    await served.init()
-    await served.post('/GraphDriver.Create', '{"ID":"a"}')
-    const sent = httpRequest({
-      socketPath: served.plugin.socket,
-      method: 'POST',
-      path: '/GraphDriver.ApplyDiff?id=a&parent=',
-    })
-    sent.on('error', () => undefined).write(new Uint8Array(512))
-    await expect.poll(() => sent.socket?.bytesWritten ?? 0).toBeGreaterThan(0)
-    sent.destroy()
-    await expect.poll(() => served.failures).toEqual(['GraphDriver.ApplyDiff'])
-    expect(await served.post('/GraphDriver.Remove', '{"ID":"a"}')).toMatchObject({ status: 200 })
-  })
+  test.each([
+    ['while it is read', new Uint8Array(512), []],
+    ['after it was refused', new Uint8Array(64 * 1024).fill(7), ['GraphDriver.ApplyDiff']],
+  ])(
+    'whoever hangs up in the middle of an upload, %s, leaves a layer that can be removed',
+    async (_when, start, failures) => {
+      await using served = await serving()
+      await served.init()
+      await served.post('/GraphDriver.Create', '{"ID":"a"}')
+      const sent = httpRequest({
+        socketPath: served.plugin.socket,
+        method: 'POST',
+        path: '/GraphDriver.ApplyDiff?id=a&parent=',
+      })
+      sent.on('error', () => undefined).write(start)
+      await expect.poll(() => sent.socket?.bytesWritten ?? 0).toBeGreaterThan(0)
+      await expect.poll(() => served.failures).toEqual(failures)
+      sent.destroy()
+      await expect.poll(() => served.failures).toEqual(['GraphDriver.ApplyDiff'])
+      expect(await served.post('/GraphDriver.Remove', '{"ID":"a"}')).toMatchObject({ status: 200 })
+    },
+  )
 
   test('a daemon that starts again is served with what is mounted', async () => {
     await using served = await serving(overlay2)

@@ -58,16 +58,12 @@ export class StackVolumes {
   /**
    * Mounts a layer for who may write nothing, where nobody else sees it, and keeps the volumes of its stack visible.
    *
-   * @param mount mounts it at an empty directory
+   * @param show a descriptor of it, mounted nowhere
    */
-  async reading(
-    id: LayerId,
-    detached: DetachedMounts,
-    mount: (target: string) => Promise<void>,
-  ): Promise<Mount> {
+  async reading(id: LayerId, detached: DetachedMounts, show: () => Promise<number> | number): Promise<Mount> {
     const volumes = await this.open(id)
     try {
-      const path = await detached.hold(id, mount)
+      const path = await detached.hold(id, show)
       return layerMount(id, path, true, async () => {
         await detached.release(id)
         await volumes?.[Symbol.asyncDispose]()

@@ -18,12 +18,12 @@ export class DetachedMounts {
   readonly #held = new Map<string, Held>()
 
   /**
-   * @param mount mounts something at an empty directory; not called while the name is held
+   * @param open a descriptor of what is mounted, such as `openFilesystem` returns; not called while the name is held
    * @returns a path for the root of what is mounted
-   * @throws what `mount` throws; then nothing is held
+   * @throws what `open` throws; then nothing is held
    */
-  async hold(name: string, mount: (target: string) => Promise<void> | void): Promise<string> {
-    const held = this.#held.get(name) ?? { fd: detached(mount), users: 0 }
+  async hold(name: string, open: () => Promise<number> | number): Promise<string> {
+    const held = this.#held.get(name) ?? { fd: Promise.resolve().then(open), users: 0 }
     held.users++
     this.#held.set(name, held)
     try {
@@ -54,8 +54,11 @@ export class DetachedMounts {
   }
 }
 
-/** Mounts, opens, and detaches: a mount lives as long as somebody has it open, wherever it was (umount2(2), MNT_DETACH). */
-async function detached(mount: (target: string) => Promise<void> | void): Promise<number> {
+/**
+ * For what cannot be mounted nowhere from the start: mounts at an empty directory, opens, and detaches. A mount lives as long as
+ * somebody has it open, wherever it was (umount2(2), MNT_DETACH). A process that is killed before it has detached leaves it.
+ */
+export async function openDetached(mount: (target: string) => Promise<void> | void): Promise<number> {
   const target = mkdtempSync(path.join(tmpdir(), 'graphdriver-'))
   try {
     await mount(target)

@@ -29,7 +29,7 @@ export {
   readDirectory,
   namesIn,
 } from './directory.ts'
-export { DetachedMounts } from './detached-mounts.ts'
+export { DetachedMounts, openDetached } from './detached-mounts.ts'
 export { holdDirectory, lockDirectory, tryLockDirectory } from './directory-lock.ts'
 export { isSystemError, SystemError, type SystemErrorContext, UnsupportedPlatformError } from './error.ts'
 export {
@@ -80,11 +80,13 @@ export {
   fsmount,
   fsopen,
   fspick,
+  type FilesystemOption,
   type MountAttributes,
   mountFilesystem,
   mountSetattr,
   moveMount,
   moveMountAt,
+  openFilesystem,
   openTree,
 } from './mount-api.ts'
 export { type MountEntry, parseMountInfo, readMountTable } from './mount-table.ts'

@@ -140,18 +140,16 @@ export function mountSetattr(dirfd: number, path: Path, flags: number, attribute
   checked(result, 'mount_setattr', path)
 }
 
+/** An option is `key` or `[key, value]`; a number is an open file. */
+export type FilesystemOption = string | readonly [key: string, value: Path | number]
+
 /**
- * Configures, makes and attaches a filesystem in one go. Each option is `key` or `[key, value]`, in order; a number
- * is an open file.
+ * Configures and makes a filesystem, its options in order, and mounts it nowhere: it is there as long as the descriptor that is
+ * returned, which is as one of O_PATH.
  *
  * @throws SystemError with the kernel's explanation where it gave one
  */
-export function mountFilesystem(
-  type: string,
-  target: Path,
-  options: readonly (string | readonly [key: string, value: Path | number])[],
-  attributes = 0,
-): void {
+export function openFilesystem(type: string, options: readonly FilesystemOption[], attributes = 0): number {
   const fd = fsopen(type)
   try {
     for (const option of options) {
@@ -160,13 +158,23 @@ export function mountFilesystem(
       else fsconfigString(fd, option[0], option[1])
     }
     fsconfigCreate(fd)
-    const mounted = fsmount(fd, attributes)
-    try {
-      moveMount(mounted, target)
-    } finally {
-      closeSync(mounted)
-    }
+    return fsmount(fd, attributes)
   } finally {
     closeSync(fd)
+  }
+}
+
+/** `openFilesystem`, attached at `target`. */
+export function mountFilesystem(
+  type: string,
+  target: Path,
+  options: readonly FilesystemOption[],
+  attributes = 0,
+): void {
+  const mounted = openFilesystem(type, options, attributes)
+  try {
+    moveMount(mounted, target)
+  } finally {
+    closeSync(mounted)
   }
 }

@@ -5,6 +5,7 @@ import {
   GraphDriverError,
   hostOf,
   loadDriver,
+  openReadOnly,
   probeDriver,
 } from '@graphdriver/core'
 import type { Invocation } from '../invocation.ts'
@@ -25,9 +26,9 @@ export async function openSide(
   const { root, driverOptions: options, durability, limits } = settings
   const definition = await loadDriver(name)
   await requireServing({ settings }, definition)
-  const driver = open.use(
-    await definition.open(hostOf(definition, { root, options: ofDriver(options, name) })),
-  )
+  const host = hostOf(definition, { root, options: ofDriver(options, name) })
+  // What is only read is mounted nowhere that would outlive this process.
+  const driver = open.use(await (readOnly ? openReadOnly(definition, host) : definition.open(host)))
   const stores = open.use(await openStores({ root, driver, readOnly, durability, limits, signal }))
   return { driver, stores }
 }

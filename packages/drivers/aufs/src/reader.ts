@@ -23,7 +23,7 @@ export class AufsReader extends AufsDriver {
     const paths = layerPaths(this.home, id)
     if (!this.isStack(layer)) return layerMount(id, paths.diff, isCommitted(paths))
     if (this.#engine.isMounted(paths.mount)) return layerMount(id, paths.mount, true)
-    return this.volumes.reading(id, this.#detached, (target) => this.#engine.show(layer, target))
+    return this.volumes.reading(id, this.#detached, () => this.#engine.show(layer))
   }
 
   override async put(id: LayerId): Promise<void> {

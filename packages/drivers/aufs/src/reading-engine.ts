@@ -5,7 +5,7 @@ import path from 'node:path'
 import type { Shade, TreeWorkers } from '@graphdriver/archive'
 import { GraphDriverError, KeyedMutex, type LayerId } from '@graphdriver/core'
 import { isMountPoint, isSystemError, lockDirectory } from '@graphdriver/sys'
-import { mountStack, type OverlayHost } from '@graphdriver/sys/overlayfs'
+import { openStack, type OverlayHost } from '@graphdriver/sys/overlayfs'
 import type { Engine, Reading, StackedLayer } from './engine.ts'
 import { formOf } from './form.ts'
 import { layerPaths } from './layout.ts'
@@ -63,8 +63,8 @@ export class ReadingEngine implements Engine, Disposable {
     return Promise.resolve()
   }
 
-  /** Mounts a layer with all below it at `target`, to be read. */
-  async show({ id, parents }: StackedLayer, target: string): Promise<void> {
+  /** A layer with all below it, mounted nowhere, to be read. @returns its descriptor */
+  async show({ id, parents }: StackedLayer): Promise<number> {
     const lower: string[] = []
     for (const layer of [id, ...parents]) {
       const { shade, place } = await this.#turns.exclusively(layer, () => this.#shadeOf(layer, layer !== id))
@@ -75,7 +75,7 @@ export class ReadingEngine implements Engine, Disposable {
     if (lower.length === 1) lower.push(this.#nothing())
     const { appendsLower, options } = this.#host
     const relative = lower.map((directory) => path.relative(this.#home, directory))
-    await mountStack({ home: this.#home, target, appendsLower }, { lower: relative, options })
+    return openStack({ home: this.#home, appendsLower }, { lower: relative, options })
   }
 
   async read({ id }: StackedLayer): Promise<Reading> {

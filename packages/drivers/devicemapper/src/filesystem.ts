@@ -7,9 +7,12 @@ import {
   findCommand,
   growExt4,
   growXfs,
+  type FilesystemOption,
   kernelVersion,
+  MOUNT_ATTR,
   MS,
   mount,
+  openFilesystem,
   run,
   unmountAndRemove,
 } from '@graphdriver/sys'
@@ -68,25 +71,15 @@ export interface MountedDevice {
 /**
  * Mounts a device, at a directory that is made for it.
  *
- * @throws GD_STORE_CORRUPT for one without a filesystem; then the directory is gone again
+ * @throws GD_STORE_CORRUPT for one without a filesystem
  */
 export function mountDevice(
   { node, target, mountLabel, readOnly = false }: MountedDevice,
   { mountOptions, xfsNoSpaceRetries }: DeviceMapperOptions,
 ): FilesystemIdentity['type'] {
-  const found = identifyFilesystem(node)
-  if (found === undefined)
-    throw new GraphDriverError(
-      'GD_STORE_CORRUPT',
-      `devicemapper: ${node}, which is to be mounted at ${target}, has no filesystem; remove its layer`,
-      { path: node },
-    )
-  const { type } = found
+  const type = typeOf(node)
   const options = [
-    // Snapshots have the UUID of what they were made from.
-    ...(type === 'xfs' ? ['nouuid'] : []),
-    ...(readOnly ? [noJournal[type]] : []),
-    ...mountOptions,
+    ...optionsOf(type, mountOptions, readOnly),
     ...(mountLabel === undefined ? [] : [contextOption(mountLabel)]),
   ]
   mkdirSync(target, { recursive: true, mode: 0o755 })
@@ -98,6 +91,37 @@ export function mountDevice(
     unmountAndRemove(target)
     throw error
   }
+}
+
+/**
+ * Mounts a device nowhere, to be read as it is.
+ *
+ * @returns its descriptor
+ * @throws GD_STORE_CORRUPT for one without a filesystem
+ */
+export function openDevice(node: string, { mountOptions }: DeviceMapperOptions): number {
+  const type = typeOf(node)
+  const options = optionsOf(type, mountOptions, true).map((option): FilesystemOption => {
+    const at = option.indexOf('=')
+    return at === -1 ? option : [option.slice(0, at), option.slice(at + 1)]
+  })
+  return openFilesystem(type, [['source', node], 'ro', ...options], MOUNT_ATTR.RDONLY)
+}
+
+function typeOf(node: string): FilesystemIdentity['type'] {
+  const found = identifyFilesystem(node)
+  if (found !== undefined) return found.type
+  const message = `devicemapper: ${node} has no filesystem; remove its layer`
+  throw new GraphDriverError('GD_STORE_CORRUPT', message, { path: node })
+}
+
+function optionsOf(
+  type: FilesystemIdentity['type'],
+  mountOptions: readonly string[],
+  readOnly: boolean,
+): readonly string[] {
+  // Snapshots have the UUID of what they were made from.
+  return [...(type === 'xfs' ? ['nouuid'] : []), ...(readOnly ? [noJournal[type]] : []), ...mountOptions]
 }
 
 const noJournal = { ext4: 'noload', xfs: 'norecovery', btrfs: 'rescue=nologreplay' } as const

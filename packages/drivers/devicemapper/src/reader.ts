@@ -3,7 +3,7 @@ import { type CallOptions, type LayerId, layerMount, type Mount } from '@graphdr
 import { DetachedMounts, isMountPoint } from '@graphdriver/sys'
 import type { DeviceSet } from './device-set.ts'
 import { DeviceMapperDriver } from './driver.ts'
-import { mountDevice } from './filesystem.ts'
+import { openDevice } from './filesystem.ts'
 import type { DeviceMapperHost } from './host.ts'
 import { findLayer } from './layers.ts'
 import { mountPoint, recordOf, treeAt } from './layout.ts'
@@ -21,9 +21,7 @@ export class DeviceMapperReader extends DeviceMapperDriver {
     signal?.throwIfAborted()
     const target = mountPoint(this.home, id)
     if (isMountPoint(target)) return layerMount(id, treeAt(target), true)
-    const path = await this.#detached.hold(id, (place) =>
-      this.devices.locked(async () => this.#mount(id, place), signal),
-    )
+    const path = await this.#detached.hold(id, () => this.devices.locked(async () => this.#open(id), signal))
     return layerMount(id, treeAt(path), true, (mounted) => this.put(mounted))
   }
 
@@ -39,10 +37,10 @@ export class DeviceMapperReader extends DeviceMapperDriver {
   }
 
   /** As it is on the disk. */
-  #mount(id: LayerId, target: string): void {
+  #open(id: LayerId): number {
     const record = findLayer(this.home, id)
     this.devices.pool.ensure()
     const node = this.devices.active.activate(recordOf(id), record)
-    mountDevice({ node, target, readOnly: true }, this.devices.options)
+    return openDevice(node, this.devices.options)
   }
 }

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { type CallOptions, type LayerId, layerMount, type Mount } from '@graphdriver/core'
 import { DetachedMounts } from '@graphdriver/sys'
-import { isStackMounted, mountStack } from '@graphdriver/sys/overlayfs'
+import { isStackMounted, openStack } from '@graphdriver/sys/overlayfs'
 import { OverlayDriver } from './driver.ts'
 import { layerPaths, readForm } from './layout.ts'
 
@@ -20,9 +20,7 @@ export class OverlayReader extends OverlayDriver {
     const { options, appendsLower } = this.host
     const below = form.lower === undefined ? path.join(id, 'nothing') : path.join(form.lower, 'root')
     const stack = { lower: [path.join(id, 'upper'), below], options }
-    return this.volumes.reading(id, this.#detached, (target) =>
-      mountStack({ home, target, appendsLower }, stack),
-    )
+    return this.volumes.reading(id, this.#detached, () => openStack({ home, appendsLower }, stack))
   }
 
   override async put(id: LayerId): Promise<void> {

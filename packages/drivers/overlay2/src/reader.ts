@@ -1,6 +1,6 @@
 import { type CallOptions, type LayerId, layerMount, type Mount } from '@graphdriver/core'
 import { DetachedMounts } from '@graphdriver/sys'
-import { isStackMounted, mountStack } from '@graphdriver/sys/overlayfs'
+import { isStackMounted, openStack } from '@graphdriver/sys/overlayfs'
 import { Overlay2Driver } from './driver.ts'
 import { layerPaths } from './layout.ts'
 import { isCommitted, isStack, readOnlyStack } from './mounting.ts'
@@ -19,9 +19,7 @@ export class Overlay2Reader extends Overlay2Driver {
     if (isStackMounted(paths.merged)) return layerMount(id, paths.merged, true)
     const { appendsLower, program } = this.host
     const stack = readOnlyStack(id, record, this.host)
-    return this.volumes.reading(id, this.#detached, (target) =>
-      mountStack({ home, target, appendsLower, program }, stack),
-    )
+    return this.volumes.reading(id, this.#detached, () => openStack({ home, appendsLower, program }, stack))
   }
 
   override async put(id: LayerId): Promise<void> {

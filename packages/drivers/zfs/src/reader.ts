@@ -1,5 +1,5 @@
 import { type CallOptions, type LayerId, layerMount, type Mount } from '@graphdriver/core'
-import { DetachedMounts, isMountPoint, mount, MS } from '@graphdriver/sys'
+import { DetachedMounts, isMountPoint, MOUNT_ATTR, openFilesystem } from '@graphdriver/sys'
 import { ZfsDriver } from './driver.ts'
 import { mountPoint } from './layout.ts'
 
@@ -12,8 +12,8 @@ export class ZfsReader extends ZfsDriver {
     const source = this.find(id)
     const target = mountPoint(this.home, id)
     if (isMountPoint(target)) return layerMount(id, target, true)
-    const path = await this.#detached.hold(id, (place) =>
-      mount({ source, target: place, type: 'zfs', flags: MS.RDONLY }),
+    const path = await this.#detached.hold(id, () =>
+      openFilesystem('zfs', [['source', source], 'ro'], MOUNT_ATTR.RDONLY),
     )
     return layerMount(id, path, true, (mounted) => this.put(mounted))
   }

@@ -16,6 +16,6 @@ export {
   mountOptions,
   type Stack,
 } from './mount-data.ts'
-export { isStackMounted, type MountPoint, mountStack } from './stack.ts'
+export { isStackMounted, type MountPoint, mountStack, openStack } from './stack.ts'
 export type { OverlayXattr, UpperIsDiff } from './trial.ts'
 export { examineProgram, standardProgram } from './program.ts'

@@ -7,11 +7,20 @@ import { run } from '../command.ts'
 import { AT_FDCWD } from '../constants.ts'
 import { isSystemError, SystemError } from '../error.ts'
 import { FILESYSTEM_MAGIC, statfs } from '../filesystem.ts'
-import { mountFilesystem } from '../mount-api.ts'
+import { openDetached } from '../detached-mounts.ts'
+import { mountFilesystem, openFilesystem } from '../mount-api.ts'
 import { isMountPoint, mount } from '../mount.ts'
 import { openat } from '../open.ts'
 import { getpagesize } from '../process.ts'
-import { chooseWay, fitsOption, maximumLower, mountData, mountOptions, type Stack } from './mount-data.ts'
+import {
+  chooseWay,
+  fitsOption,
+  maximumLower,
+  mountData,
+  type MountOption,
+  mountOptions,
+  type Stack,
+} from './mount-data.ts'
 
 export interface MountPoint {
   readonly home: string
@@ -52,6 +61,19 @@ export async function mountStack(point: MountPoint, stack: Stack): Promise<void>
 }
 
 /**
+ * The stack mounted nowhere, for as long as the descriptor is open that is returned.
+ *
+ * @throws as `mountStack`
+ */
+export function openStack(point: Omit<MountPoint, 'target'>, stack: Stack): Promise<number> | number {
+  const { home, program, appendsLower } = point
+  if (program !== undefined || !appendsLower || stack.lower.length > maximumLower)
+    return openDetached((target) => mountStack({ ...point, target }, stack))
+  using places = new Places(home)
+  return openFilesystem('overlay', optionsOf(stack, places))
+}
+
+/**
  * Whether an overlay, of the kernel or of a program, is mounted at a directory that is not on one itself. One whose
  * program has died is none.
  */
@@ -76,11 +98,11 @@ function typeAt(target: string): number | undefined {
 
 function mountByOptions(home: string, target: string, stack: Stack): void {
   using places = new Places(home)
-  mountFilesystem(
-    'overlay',
-    target,
-    mountOptions(stack, (relative) => places.name(relative)),
-  )
+  mountFilesystem('overlay', target, optionsOf(stack, places))
+}
+
+function optionsOf(stack: Stack, places: Places): readonly MountOption[] {
+  return mountOptions(stack, (relative) => places.name(relative))
 }
 
 /**

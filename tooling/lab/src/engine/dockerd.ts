@@ -44,13 +44,17 @@ export async function startDocker(
     ],
     settings,
   )
-  await answering(daemon)
+  const log = await answering(daemon)
   return {
     socket,
     docker: async (...args) => {
       // The builder that is part of dockerd.
       const env = { DOCKER_BUILDKIT: '0' }
-      return (await execa('docker', ['--host', host, ...args], { stdin: 'ignore', env })).stdout
+      const command = { stdin: 'ignore', reject: false, env } as const
+      const { failed, stdout, stderr } = await execa('docker', ['--host', host, ...args], command)
+      // Why is the first line, for whoever sees no more of a failed test.
+      if (failed) throw new Error(`${stderr.trim()} (docker ${args.join(' ')})\n${log.join('\n')}`)
+      return stdout
     },
     async [Symbol.asyncDispose]() {
       daemon.kill('SIGTERM')
@@ -71,14 +75,22 @@ export function boundRoot(root: string): Disposable {
 const settings = { all: true, reject: false, stdin: 'ignore' } as const
 type Daemon = ResultPromise<typeof settings>
 
-/** Waits for the line that dockerd logs when it listens; it logs on, and is read on, so that it never blocks. */
-async function answering(daemon: Daemon): Promise<void> {
+/**
+ * Waits for the line that dockerd logs when it listens; it logs on, and is read on, so that it never blocks.
+ *
+ * @returns its last lines, at any time
+ */
+async function answering(daemon: Daemon): Promise<readonly string[]> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const last: string[] = []
   createInterface(daemon.all).on('line', (line) => {
+    last.push(line)
+    if (last.length > 30) last.shift()
     if (line.includes('API listen on')) resolve()
   })
   void daemon.then(({ all }) => {
     reject(new Error(`dockerd ended before it answered:\n${all}`))
   })
   await promise
+  return last
 }
