@@ -115,7 +115,7 @@ export {
   lsetxattr,
 } from './xattr.ts'
 export {
-  discardDirectory,
+  discardProbe,
   nearestDirectory,
   reapProbes,
   tryAt,

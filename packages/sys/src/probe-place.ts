@@ -2,6 +2,7 @@
 import { rmSync } from 'node:fs'
 import { existingAncestors } from './directory.ts'
 import { isSystemError } from './error.ts'
+import { unmountTree } from './mount.ts'
 import { abandonedScratch, makeScratch } from './scratch.ts'
 
 /** The home, or what is there of the way to it: the filesystem on which it would be made. */
@@ -34,7 +35,7 @@ export function tryAt<T>(
     try {
       return attempt(scratch.path)
     } finally {
-      discardDirectory(scratch.path)
+      rmSync(scratch.path, { recursive: true, force: true })
     }
   } catch (error) {
     if (!isSystemError(error)) throw error
@@ -48,17 +49,19 @@ export function whyUnwritable(home: string): string | undefined {
   return tryAt(nearestDirectory(home), () => undefined)?.reason
 }
 
-/** For `reapProbes`, where a probe has made nothing but files. */
-export function discardDirectory(directory: string): void {
+/** Unmounts and removes a probe's directory. It is small. */
+export function discardProbe(directory: string): void {
+  unmountTree(directory)
   rmSync(directory, { recursive: true, force: true })
 }
 
 /**
- * Discards the scratch directories (`probe`) of probes that were killed: in the home or anywhere above, where the
- * nearest directory was then.
+ * Discards the scratch directories (`probe`) of probes that were killed, whichever driver's they were: in the home or anywhere
+ * above, where the nearest directory was then.
  */
-export function reapProbes(home: string, discard: (directory: string) => void): void {
+export function reapProbes(home: string): void {
   for (const directory of existingAncestors(home)) {
-    for (const abandoned of abandonedScratch(directory, 'probe', process.geteuid?.())) discard(abandoned.path)
+    for (const abandoned of abandonedScratch(directory, 'probe', process.geteuid?.()))
+      discardProbe(abandoned.path)
   }
 }

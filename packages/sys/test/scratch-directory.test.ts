@@ -6,9 +6,11 @@ import {
   ensureDirectory,
   existingAncestors,
   makeScratch,
+  mount,
   moveToScratch,
+  reapProbes,
 } from '../src/index.ts'
-import { scratch } from './scratch.ts'
+import { isRoot, scratch } from './scratch.ts'
 
 const linux = process.platform === 'linux'
 
@@ -56,4 +58,17 @@ it('what exists of a path is told nearest first, without symlinks', () => {
   symlinkSync('real', path.join(home.path, 'link'))
   const [nearest, next] = existingAncestors(path.join(home.path, 'link', 'not', 'there'))
   expect([nearest, next]).toEqual([path.join(home.path, 'real'), home.path])
+})
+
+it.skipIf(!isRoot)('what a killed probe left is gone, with what is mounted in it (needs root)', () => {
+  using root = scratch()
+  using alive = makeScratch(root.path, 'probe', 0o700)
+  const { path: left } = ((): { readonly path: string } => {
+    using made = makeScratch(root.path, 'probe', 0o700)
+    return made
+  })()
+  mkdirSync(path.join(left, 'merged'))
+  mount({ source: 'probe', target: path.join(left, 'merged'), type: 'tmpfs' })
+  reapProbes(path.join(root.path, 'vfs'))
+  expect(readdirSync(root.path)).toEqual([path.basename(alive.path)])
 })

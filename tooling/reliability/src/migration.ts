@@ -1,17 +1,11 @@
 /** Moving all to another driver, by the command: it opens both itself. */
 import { rmSync } from 'node:fs'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { leftBehind, leftBehindFile } from '@graphdriver/core'
 import { command } from '@graphdriver/core/conformance'
-import { createContainer, type LoneOperation, writeInto } from './operation.ts'
+import { createContainer, graphdriver, type LoneOperation, writeInto } from './operation.ts'
 import { openRoot } from './root.ts'
 import { damagesOf, reset, stateOf } from './state.ts'
-
-const program = path.join(
-  path.dirname(fileURLToPath(import.meta.resolve('@graphdriver/cli/package.json'))),
-  'dist/main.js',
-)
 
 /** One that can be on the filesystem of any other. */
 function targetOf(driver: string): string {
@@ -25,18 +19,7 @@ export const migration: LoneOperation = {
     await createContainer(root)
     await writeInto(root)
   },
-  async alone(driver, root) {
-    await command(process.execPath, [
-      program,
-      '--root',
-      root,
-      'migrate',
-      '--from',
-      driver,
-      '--to',
-      targetOf(driver),
-    ])
-  },
+  words: (driver, root) => ['--root', root, 'migrate', '--from', driver, '--to', targetOf(driver)],
   async isDone(driver, root) {
     return (await leftBehind(root))[driver] === targetOf(driver)
   },
@@ -61,7 +44,7 @@ export const migration: LoneOperation = {
     for (const left of [path.join(root, target), path.join(root, 'image', target), leftBehindFile(root)])
       rmSync(left, { recursive: true, force: true })
     // What the command itself may have left is for the command to find.
-    await command(process.execPath, [program, '--root', root, 'gc'])
+    await command(process.execPath, [graphdriver, '--root', root, 'gc'])
   },
 }
 

@@ -1,6 +1,7 @@
 /** What an operation is, and the deeds of which several are made. */
 import { utimesSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { ChainId } from '@graphdriver/core'
 import { loadImages, openImageSource } from '@graphdriver/image'
 import { dockerInitLayer } from '@graphdriver/layer-store'
@@ -16,17 +17,24 @@ export interface Operation {
   readonly run: (root: OpenRoot, inputs: Inputs) => Promise<void>
 }
 
-/** One that opens the root itself, and makes something beside what the driver holds, which stays as it was. */
+/** One of the command, which opens the root itself and makes something beside what the driver holds, which stays as it was. */
 export interface LoneOperation {
   readonly name: string
   readonly title: string
   readonly prepare?: Operation['prepare']
-  readonly alone: (driver: string, root: string) => Promise<void>
+  /** What is typed after `graphdriver`. */
+  readonly words: (driver: string, root: string) => readonly string[]
   readonly isDone: (driver: string, root: string) => Promise<boolean>
   /** @returns what is wrong with what it made */
   readonly verify: (driver: string, root: string) => Promise<readonly string[]>
   readonly undo: (driver: string, root: string) => Promise<void>
 }
+
+/** The command's program. */
+export const graphdriver = path.join(
+  path.dirname(fileURLToPath(import.meta.resolve('@graphdriver/cli/package.json'))),
+  'dist/main.js',
+)
 
 /** The writable layer of all operations. */
 export const containerName = 'container'

@@ -5,11 +5,11 @@
  */
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { soon } from '@graphdriver/core/conformance'
+import { command, soon } from '@graphdriver/core/conformance'
 import { type Ending, type Fault, type FaultPoint, SteppedProcess } from '@tooling/lab'
 import { allCalls, callsOf } from './calls.ts'
 import type { Inputs } from './inputs.ts'
-import { load, type LoneOperation, type Operation } from './operation.ts'
+import { graphdriver, load, type LoneOperation, type Operation } from './operation.ts'
 import { type OpenRoot, openRoot } from './root.ts'
 import { classify, damagesOf, reset, shapeDifference, shapeOf, type State, stateOf } from './state.ts'
 
@@ -106,7 +106,7 @@ export class Stepper implements AsyncDisposable {
     const problems: string[] = []
     const [before, after] = [this.#before, this.#after]
     if (before === undefined || after === undefined) throw new Error('the stepper was not prepared')
-    const isLone = 'alone' in this.operation
+    const isLone = 'words' in this.operation
     const isDone = await this.#opened(async (opened) => {
       problems.push(...(await damagesOf(opened)))
       const found = classify(stateOf(opened), before, after)
@@ -120,7 +120,7 @@ export class Stepper implements AsyncDisposable {
       if (classify(stateOf(opened), before, after) !== 'after') problems.push('done again, it is not done')
       problems.push(...(await damagesOf(opened)))
     })
-    if ('alone' in this.operation) problems.push(...(await this.operation.verify(this.driver, this.#root)))
+    if ('words' in this.operation) problems.push(...(await this.operation.verify(this.driver, this.#root)))
     await this.#reset()
     try {
       await soon(() => {
@@ -142,13 +142,14 @@ export class Stepper implements AsyncDisposable {
   /** What is not known to be done is done. */
   async #run(): Promise<void> {
     const { operation, driver } = this
-    if (!('alone' in operation)) await this.#opened((opened) => operation.run(opened, this.#inputs))
-    else if (!(await operation.isDone(driver, this.#root))) await operation.alone(driver, this.#root)
+    if (!('words' in operation)) await this.#opened((opened) => operation.run(opened, this.#inputs))
+    else if (!(await operation.isDone(driver, this.#root)))
+      await command(process.execPath, [graphdriver, ...operation.words(driver, this.#root)])
   }
 
   /** To the base image alone. */
   async #reset(): Promise<void> {
-    if ('alone' in this.operation) await this.operation.undo(this.driver, this.#root)
+    if ('words' in this.operation) await this.operation.undo(this.driver, this.#root)
     await this.#opened(reset)
   }
 

@@ -5,6 +5,7 @@
 import { once } from 'node:events'
 import { argv, stdin, stdout } from 'node:process'
 import type { Inputs } from './inputs.ts'
+import { graphdriver } from './operation.ts'
 import { operationNamed } from './operations.ts'
 import { definitionOf, openRoot } from './root.ts'
 
@@ -13,16 +14,25 @@ const operation = operationNamed(name)
 definitionOf(driver)
 const given = JSON.parse(inputs) as Inputs
 
-stdout.write('ready\n')
+const say = stdout.write.bind(stdout)
+say('ready\n')
 await once(stdin, 'data')
 stdin.destroy()
 try {
-  if ('alone' in operation) await operation.alone(driver, root)
+  if ('words' in operation) await beCommand(operation.words(driver, root))
   else {
     await using opened = await openRoot(driver, root)
     await operation.run(opened, given)
   }
-  stdout.write('done\n')
+  say('done\n')
 } catch (error) {
-  stdout.write(`failed: ${JSON.stringify(String(error))}\n`)
+  say(`failed: ${JSON.stringify(String(error))}\n`)
+}
+
+/** In this process: one that it started would live on when this one dies. */
+async function beCommand(words: readonly string[]): Promise<void> {
+  argv.splice(2, Number.POSITIVE_INFINITY, ...words)
+  stdout.write = () => true
+  await import(graphdriver)
+  if (process.exitCode !== 0) throw new Error(`it ended with ${process.exitCode}`)
 }

@@ -1,7 +1,6 @@
 /** Who can mount layers at a place. */
 import { nearestDirectory, reapProbes } from '@graphdriver/sys'
 import {
-  discardOverlayProbe,
   examineOverlay,
   examineToRead,
   type OverlayHost,
@@ -25,7 +24,7 @@ export async function examineHost(
   home: string,
   { engine }: AufsOptions,
 ): Promise<AufsHost | KernelRefusal | OverlayRefusal> {
-  reapProbes(home, discardOverlayProbe)
+  reapProbes(home)
   const directory = nearestDirectory(home)
   if (engine !== 'overlay') {
     const host = await examineKernel(directory)

@@ -2,7 +2,7 @@ import { mkdirSync, realpathSync } from 'node:fs'
 import path from 'node:path'
 import { TreeWorkers } from '@graphdriver/archive'
 import { type Driver, type DriverHost, GraphDriverError } from '@graphdriver/core'
-import { discardDirectory, ensureDirectory, nearestDirectory, reapProbes } from '@graphdriver/sys'
+import { ensureDirectory, nearestDirectory, reapProbes } from '@graphdriver/sys'
 import { reapLayers } from './construction.ts'
 import { BtrfsDriver } from './driver.ts'
 import { examineHost, examineToRead, quotaAt } from './host.ts'
@@ -13,7 +13,7 @@ import { demandQuota } from './size.ts'
 /** @throws GD_DRIVER_UNSUPPORTED */
 export async function openBtrfs(place: DriverHost<BtrfsOptions>): Promise<Driver> {
   const { readOnly = false } = place
-  if (!readOnly) reapProbes(place.home, discardDirectory)
+  if (!readOnly) reapProbes(place.home)
   const host = readOnly ? examineToRead(place.home) : examineHost(nearestDirectory(place.home))
   if (!host.supported) {
     throw new GraphDriverError(

@@ -1,11 +1,11 @@
 import type { DriverHost, Probe } from '@graphdriver/core'
-import { discardDirectory, nearestDirectory, reapProbes } from '@graphdriver/sys'
+import { nearestDirectory, reapProbes } from '@graphdriver/sys'
 import { examineHost } from './host.ts'
 import type { BtrfsOptions } from './options.ts'
 
 /** Makes and deletes a subvolume in the home or, before there is one, in the nearest directory above it. */
 export async function probe({ home }: DriverHost<BtrfsOptions>): Promise<Probe> {
-  reapProbes(home, discardDirectory)
+  reapProbes(home)
   const found = examineHost(nearestDirectory(home))
   if (!found.supported) return found
   const quota =

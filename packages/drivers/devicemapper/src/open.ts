@@ -2,7 +2,7 @@ import { mkdirSync, realpathSync } from 'node:fs'
 import path from 'node:path'
 import { TreeWorkers } from '@graphdriver/archive'
 import { type Driver, type DriverHost, GraphDriverError } from '@graphdriver/core'
-import { discardDirectory, ensureDirectory, reapProbes } from '@graphdriver/sys'
+import { ensureDirectory, reapProbes } from '@graphdriver/sys'
 import { ensureBaseDevice } from './base-device.ts'
 import { DeviceSet } from './device-set.ts'
 import { devicesToRead } from './devices-to-read.ts'
@@ -18,7 +18,7 @@ import { reapTemporaryRecords } from './record.ts'
 /** @throws GD_DRIVER_UNSUPPORTED, GD_POOL_UNUSABLE, GD_NO_SPACE, GD_INVALID_OPTION, GD_STORE_CORRUPT */
 export async function openDeviceMapper(place: DriverHost<DeviceMapperOptions>): Promise<Driver> {
   const { readOnly = false } = place
-  if (!readOnly) reapProbes(place.home, discardDirectory)
+  if (!readOnly) reapProbes(place.home)
   const host = examineHost(place.home, place.options, readOnly)
   if (!host.supported) {
     throw new GraphDriverError(

@@ -4,7 +4,7 @@ import { TreeWorkers } from '@graphdriver/archive'
 import { type Driver, type DriverHost, GraphDriverError } from '@graphdriver/core'
 import { LayerQuota, reapVolumes } from '@graphdriver/quota'
 import { ensureDirectory, nearestDirectory, reapProbes } from '@graphdriver/sys'
-import { discardOverlayProbe, examineOverlay, examineToRead } from '@graphdriver/sys/overlayfs'
+import { examineOverlay, examineToRead } from '@graphdriver/sys/overlayfs'
 import { reapLayers } from './construction.ts'
 import { OverlayDriver } from './driver.ts'
 import { countedOf, volumeOf } from './layout.ts'
@@ -14,7 +14,7 @@ import { OverlayReader } from './reader.ts'
 /** @throws GD_DRIVER_UNSUPPORTED */
 export async function openOverlay(place: DriverHost<LegacyOverlayOptions>): Promise<Driver> {
   const { readOnly = false } = place
-  if (!readOnly) reapProbes(place.home, discardOverlayProbe)
+  if (!readOnly) reapProbes(place.home)
   const host = await (readOnly ? examineToRead(place.home) : examineOverlay(nearestDirectory(place.home)))
   if (!host.supported) {
     throw new GraphDriverError(

@@ -1,7 +1,6 @@
 /** Who can mount stacks at a place. */
 import { nearestDirectory, reapProbes } from '@graphdriver/sys'
 import {
-  discardOverlayProbe,
   examineOverlay,
   examineProgram,
   examineToRead,
@@ -17,7 +16,7 @@ export async function examineHost(
   readOnly = false,
 ): Promise<OverlayHost | OverlayRefusal> {
   if (readOnly) return examineToRead(home, (place) => examinePlace(place, options))
-  reapProbes(home, discardOverlayProbe)
+  reapProbes(home)
   return examinePlace(nearestDirectory(home), options)
 }
 

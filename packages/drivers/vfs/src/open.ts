@@ -1,18 +1,12 @@
 import { type Capabilities, type Driver, type DriverHost, GraphDriverError } from '@graphdriver/core'
 import { openCopyingDriver } from '@graphdriver/copying'
-import {
-  discardDirectory,
-  hasCapability,
-  inUserNamespace,
-  nearestDirectory,
-  reapProbes,
-} from '@graphdriver/sys'
+import { hasCapability, inUserNamespace, nearestDirectory, reapProbes } from '@graphdriver/sys'
 import type { VfsOptions } from './options.ts'
 import { type CopyHost, examineHost, hostToRead } from './host.ts'
 
 /** @throws GD_DRIVER_UNSUPPORTED */
 export async function openVfs({ home, options, readOnly = false }: DriverHost<VfsOptions>): Promise<Driver> {
-  if (!readOnly) reapProbes(home, discardDirectory)
+  if (!readOnly) reapProbes(home)
   const host = readOnly ? hostToRead(home) : examineHost(nearestDirectory(home))
   if (!host.supported) {
     throw new GraphDriverError(

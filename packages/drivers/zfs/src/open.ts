@@ -2,7 +2,7 @@ import { mkdirSync, realpathSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { TreeWorkers } from '@graphdriver/archive'
 import { type Driver, type DriverHost, GraphDriverError } from '@graphdriver/core'
-import { discardDirectory, ensureDirectory, isSystemError, reapProbes } from '@graphdriver/sys'
+import { ensureDirectory, isSystemError, reapProbes } from '@graphdriver/sys'
 import { createDataset, readProperties } from '@graphdriver/sys/zfs'
 import { reapDatasets } from './construction.ts'
 import { ZfsDriver } from './driver.ts'
@@ -16,7 +16,7 @@ import { ZfsReader } from './reader.ts'
 /** @throws GD_DRIVER_UNSUPPORTED */
 export async function openZfs(place: DriverHost<ZfsOptions>): Promise<Driver> {
   const { readOnly = false } = place
-  if (!readOnly) reapProbes(place.root, discardDirectory)
+  if (!readOnly) reapProbes(place.root)
   const host = examineHost(place.root, place.options, readOnly)
   if (!host.supported) {
     throw new GraphDriverError(

@@ -2,7 +2,7 @@
  * What the kernel and the filesystem at a place can do for overlayfs, found by trying: one real mount in a scratch
  * directory. Version numbers say little, since distributions patch and filesystems differ by how they were made.
  */
-import { closeSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { O } from '../abi.ts'
@@ -11,7 +11,7 @@ import { readDirectory } from '../directory.ts'
 import { isSystemError } from '../error.ts'
 import { filesystemName, statfs } from '../filesystem.ts'
 import { fsconfigString, fsopen } from '../mount-api.ts'
-import { unmountTree } from '../mount.ts'
+import { discardProbe } from '../probe-place.ts'
 import { openat } from '../open.ts'
 import { makeScratch } from '../scratch.ts'
 import type { MountOption } from './mount-data.ts'
@@ -63,17 +63,11 @@ export async function examineOverlay(directory: string): Promise<OverlayHost | O
     try {
       return await examineScratch(scratch.path, appendsLower)
     } finally {
-      discardOverlayProbe(scratch.path)
+      discardProbe(scratch.path)
     }
   } catch (error) {
     return refusalOf(directory, error)
   }
-}
-
-/** Unmounts and removes a probe's directory. It is small. */
-export function discardOverlayProbe(directory: string): void {
-  unmountTree(directory)
-  rmSync(directory, { recursive: true, force: true })
 }
 
 async function examineScratch(scratch: string, appendsLower: boolean): Promise<OverlayHost | OverlayRefusal> {

@@ -9,8 +9,9 @@ import { CommandError, findCommand } from '../command.ts'
 import { isSystemError } from '../error.ts'
 import { filesystemName, statfs } from '../filesystem.ts'
 import { inUserNamespace } from '../process.ts'
+import { discardProbe } from '../probe-place.ts'
 import { makeScratch } from '../scratch.ts'
-import { discardOverlayProbe, type OverlayHost, type OverlayRefusal } from './host.ts'
+import type { OverlayHost, OverlayRefusal } from './host.ts'
 import { mountStack } from './stack.ts'
 
 /** The program that everybody means. */
@@ -40,7 +41,7 @@ export async function examineProgram(
     try {
       return await tryIn(scratch.path, program)
     } finally {
-      discardOverlayProbe(scratch.path)
+      discardProbe(scratch.path)
     }
   } catch (error) {
     if (isSystemError(error))

@@ -1,12 +1,12 @@
 import { openCopyingDriver } from '@graphdriver/copying'
 import { type Capabilities, type Driver, type DriverHost, GraphDriverError } from '@graphdriver/core'
-import { discardDirectory, nearestDirectory, reapProbes } from '@graphdriver/sys'
+import { nearestDirectory, reapProbes } from '@graphdriver/sys'
 import type { WindowsOptions } from '../options.ts'
 import { examineHost, examineToRead } from './host.ts'
 
 /** @throws GD_DRIVER_UNSUPPORTED */
 export async function openNtfs({ home, readOnly = false }: DriverHost<WindowsOptions>): Promise<Driver> {
-  if (!readOnly) reapProbes(home, discardDirectory)
+  if (!readOnly) reapProbes(home)
   const host = readOnly ? examineToRead(home) : examineHost(nearestDirectory(home))
   if (!host.supported) {
     throw new GraphDriverError(
