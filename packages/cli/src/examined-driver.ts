@@ -43,7 +43,8 @@ export async function examinedDriver(
   return subject
 }
 
-async function workingDirectory(directory: string): Promise<string> {
+/** @throws UsageError for what is no directory; SystemError of Node for one that cannot be written to */
+export async function workingDirectory(directory: string): Promise<string> {
   const found = await realpath(directory)
   if (!(await stat(found)).isDirectory()) throw new UsageError(`${directory} is no directory`)
   await access(found, constants.W_OK | constants.X_OK)

@@ -1,5 +1,6 @@
 /** What `graphdriver tree --svg` writes: a line for each layer, the lines between those that stand on each other. */
 import { labelOf, type TreeNode } from './layer-tree.ts'
+import { escaped } from './svg.ts'
 
 const [lineHeight, indent, margin, fontSize] = [22, 24, 16, 13] as const
 
@@ -34,8 +35,4 @@ function shapesOf({ node, depth, row, parentRow }: Placed): readonly string[] {
   const from = margin + parentRow * lineHeight + lineHeight / 2
   const path = `<path d="M${x - indent} ${from}V${y}H${x}" fill="none" stroke="#94a3b8"/>`
   return [path, dot, text]
-}
-
-function escaped(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
 }

@@ -4,21 +4,12 @@ import path from 'node:path'
 import { need } from '@tooling/lab'
 import { describe, expect, test } from 'vitest'
 import { demoImage, demoName, graphdriver, json, start, succeed } from './graphdriver.ts'
-import { asOrdinaryUser, whyNoOrdinaryUser, whyNoUserNamespace } from './ordinary-user.ts'
-
-/**
- * Runs its arguments in a user namespace in which everybody is who they are outside, and that allows no others
- * below it.
- */
-const withoutUserNamespaces = `
-  unshare --user sh -c '
-    while [ "$(id -u)" != 0 ]; do :; done
-    exec sh -c "echo 0 >/proc/sys/user/max_user_namespaces; exec \\"\\$@\\"" sh "$@"' sh "$@" &
-  child=$!
-  while [ "$(readlink /proc/$child/ns/user)" = "$(readlink /proc/self/ns/user)" ]; do :; done
-  echo 0 0 100000 >/proc/$child/uid_map
-  echo 0 0 100000 >/proc/$child/gid_map
-  wait $child`
+import {
+  asOrdinaryUser,
+  whyNoOrdinaryUser,
+  whyNoUserNamespace,
+  withoutUserNamespaces,
+} from './ordinary-user.ts'
 
 describe('an ordinary user', () => {
   test.for(['overlay2', 'vfs'])(

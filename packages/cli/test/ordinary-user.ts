@@ -51,3 +51,17 @@ export function whyNoUserNamespace(): string | undefined {
   const [command, ...args] = [...under, 'unshare', '--user', '--map-root-user', '--mount', 'true']
   return whyNoOrdinaryUser() ?? (spawnSync(command, args).status === 0 ? undefined : 'needs user namespaces')
 }
+
+/**
+ * Runs its arguments in a user namespace in which everybody is who they are outside, and that allows no others
+ * below it.
+ */
+export const withoutUserNamespaces = `
+  unshare --user sh -c '
+    while [ "$(id -u)" != 0 ]; do :; done
+    exec sh -c "echo 0 >/proc/sys/user/max_user_namespaces; exec \\"\\$@\\"" sh "$@"' sh "$@" &
+  child=$!
+  while [ "$(readlink /proc/$child/ns/user)" = "$(readlink /proc/self/ns/user)" ]; do :; done
+  echo 0 0 100000 >/proc/$child/uid_map
+  echo 0 0 100000 >/proc/$child/gid_map
+  wait $child`

@@ -1,4 +1,5 @@
 export { LayerQuota, type LayerQuotaOptions, type Room } from './layer-quota.ts'
+export { examineProjects, type NoProjects } from './project.ts'
 export { parseQuotaOptions, type QuotaOptions, quotaOptionNames } from './options.ts'
 export { StackVolumes } from './stack-volumes.ts'
 export { reapVolumes, Volume } from './volume.ts'

@@ -1,18 +1,32 @@
 import { access, constants } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import { benchCases, type BenchResult, type BenchRun, runBench, type Scale } from '@graphdriver/core/bench'
+import { writeAtomically } from '@graphdriver/sys'
 import { chooseCases } from '../case-choice.ts'
-import { type ExaminationFlags, examinedDriver, listCases } from '../examined-driver.ts'
+import { comparisonHtml, comparisonSvg } from '../comparison/chart.ts'
+import { compareDrivers } from '../comparison/compare.ts'
+import { type ComparedDriver, isMeasured } from '../comparison/figures.ts'
+import { comparisonText } from '../comparison/text.ts'
+import { type ExaminationFlags, examinedDriver, listCases, workingDirectory } from '../examined-driver.ts'
+import { UsageError } from '../failure.ts'
 import type { Invocation } from '../invocation.ts'
 import { formatMilliseconds } from '../quantity.ts'
+import { requirePrivileges } from '../session.ts'
 import { UnhurriedEnding } from '../unhurried-ending.ts'
 
 export interface BenchFlags extends ExaminationFlags {
   readonly rounds?: number
   readonly scale?: Scale
   readonly layer?: string
+  readonly containers?: number
+  readonly chart?: string
 }
 
-/** `graphdriver bench DRIVER`: measures it, and judges nothing; 1 if the driver failed at something. */
+/**
+ * `graphdriver bench DRIVER`: measures it, and judges nothing; 1 if the driver failed at something. Without a driver all that can
+ * serve are compared.
+ */
 export async function bench(
   invocation: Invocation,
   driver: string | undefined,
@@ -21,6 +35,7 @@ export async function bench(
   const { output } = invocation
   const cases = chooseCases(benchCases, flags.case)
   if (flags.list === true) return listCases(output, cases)
+  if (driver === undefined && flags.case === undefined) return compare(invocation, flags)
   const { rounds, scale, layer } = flags
   if (layer !== undefined) await access(layer, constants.R_OK)
   const subject = await examinedDriver(invocation, driver, flags)
@@ -34,6 +49,35 @@ export async function bench(
 
   output.result(run, () => `\n${circumstances(run)}`)
   return run.cases.some(({ outcome }) => outcome === 'failed') ? 1 : 0
+}
+
+/** What users of one image feel of its driver; `--chart` draws it. */
+async function compare(invocation: Invocation, flags: BenchFlags): Promise<number> {
+  const { directory = tmpdir(), containers = 1000, chart } = flags
+  if (flags.rounds !== undefined || flags.scale !== undefined || flags.layer !== undefined)
+    throw new UsageError('--rounds, --scale and --layer are for one driver; name it')
+  if (containers < 2) throw new UsageError('--containers takes 2 or more')
+  const draw = drawing(chart)
+  await requirePrivileges(invocation)
+  const place = await workingDirectory(directory)
+  const onDriver = (name: string): void => invocation.log.info(`measuring ${name}`)
+  const compared = await compareDrivers(invocation, { directory: place, size, containers, onDriver })
+  if (chart !== undefined) await writeAtomically(chart, draw(compared))
+  invocation.output.result({ compared }, () => comparisonText(compared))
+  return compared.every(isMeasured) ? 0 : 1
+}
+
+const size = { files: 500, fileBytes: 4096, sharedBytes: 4 * 1024 * 1024 }
+
+function drawing(chart: string | undefined): (compared: readonly ComparedDriver[]) => string {
+  switch (path.extname(chart ?? '.svg')) {
+    case '.svg':
+      return comparisonSvg
+    case '.html':
+      return comparisonHtml
+    default:
+      throw new UsageError(`--chart ${String(chart)}: name a file that ends in .svg or .html`)
+  }
 }
 
 /** The name to the left, numbers to the right, and what else there is to say after them. */

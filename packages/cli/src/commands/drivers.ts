@@ -1,9 +1,10 @@
 import { driverPriority, isGraphDriverError, loadDriver, type Probe, probeDriver } from '@graphdriver/core'
+import { ofDriver } from '../driver-options.ts'
 import type { Invocation } from '../invocation.ts'
 import { requirePrivileges } from '../session.ts'
 import { table } from '../table.ts'
 
-interface ListedDriver {
+export interface ListedDriver {
   readonly name: string
   readonly installed: boolean
   readonly summary: string | undefined
@@ -14,22 +15,31 @@ interface ListedDriver {
 export async function drivers(invocation: Invocation): Promise<void> {
   await requirePrivileges(invocation)
   const { settings, output } = invocation
-  const names = settings.driver === undefined ? driverPriority : [settings.driver]
-  const found: ListedDriver[] = []
-  for (const name of names) found.push(await examine(name, invocation))
+  const found = await probeDrivers(invocation)
   output.result({ root: settings.root, drivers: found }, () =>
-    table(['DRIVER', 'SERVES', 'WHY'], found.map(row)),
+    table(['DRIVER', 'SERVES', 'WHY'], found.map(driverRow)),
   )
+}
+
+/** All drivers, or the one that is asked for. */
+export async function probeDrivers(
+  invocation: Pick<Invocation, 'settings'>,
+): Promise<readonly ListedDriver[]> {
+  const { driver } = invocation.settings
+  const found: ListedDriver[] = []
+  for (const name of driver === undefined ? driverPriority : [driver])
+    found.push(await examine(name, invocation))
+  return found
 }
 
 async function examine(
   name: string,
-  { settings: { root, driverOptions, driver } }: Invocation,
+  { settings: { root, driverOptions, driver } }: Pick<Invocation, 'settings'>,
 ): Promise<ListedDriver> {
   try {
     const definition = await loadDriver(name)
     // Options are for one driver; which one is only clear when it is named.
-    const options = driver === undefined ? ownOptions(name, driverOptions) : driverOptions
+    const options = driver === undefined ? ofDriver(driverOptions, name) : driverOptions
     const probe = await probeDriver(definition, { root, options })
     return { name: definition.name, installed: true, summary: definition.summary, probe }
   } catch (error) {
@@ -39,14 +49,7 @@ async function examine(
   }
 }
 
-function ownOptions(
-  name: string,
-  options: Readonly<Record<string, string>>,
-): Readonly<Record<string, string>> {
-  return Object.fromEntries(Object.entries(options).filter(([key]) => key.startsWith(`${name}.`)))
-}
-
-function row({ name, summary, probe }: ListedDriver): readonly string[] {
+export function driverRow({ name, summary, probe }: ListedDriver): readonly string[] {
   if (probe.supported) return [name, 'yes', [summary, ...probe.notes].filter(Boolean).join('; ')]
   const hint = probe.hint === undefined ? '' : `; ${probe.hint}`
   return [name, 'no', `${probe.reason}${hint}`]

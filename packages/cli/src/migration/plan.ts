@@ -1,11 +1,12 @@
 import { statfsSync } from 'node:fs'
 import { GraphDriverError, hasState, hostOf, loadDriver } from '@graphdriver/core'
 import { type MigrationPlan, planMigration } from '@graphdriver/image'
+import { ofDriver } from '../driver-options.ts'
 import type { Invocation } from '../invocation.ts'
 import { formatBytes } from '../quantity.ts'
 import { Resources } from '../resources.ts'
 import { planningRoot } from '../workplace.ts'
-import { ofDriver, pools, requireServing, type Side } from './side.ts'
+import { pools, requireServing, type Side } from './side.ts'
 
 export interface Plan extends MigrationPlan {
   readonly from: string

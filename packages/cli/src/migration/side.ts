@@ -8,6 +8,7 @@ import {
   openReadOnly,
   probeDriver,
 } from '@graphdriver/core'
+import { ofDriver } from '../driver-options.ts'
 import type { Invocation } from '../invocation.ts'
 import type { Resources } from '../resources.ts'
 import { openStores, type Stores } from '../stores.ts'
@@ -46,11 +47,6 @@ export async function requireServing(
     `driver ${name} cannot serve ${root}: ${probe.reason}${remedy}`,
     { driver: name, reason: probe.code, hint: probe.hint },
   )
-}
-
-/** Options without a driver's name are nobody's here, where there are two. */
-export function ofDriver(options: Readonly<Record<string, string>>, name: string): Record<string, string> {
-  return Object.fromEntries(Object.entries(options).filter(([key]) => key.startsWith(`${name}.`)))
 }
 
 /** What kinds of quotas drivers have whose layers are in pools. */

@@ -1,6 +1,7 @@
 /** What this host can do, and what keeps a store in order. */
 import type { Command } from 'commander'
 import type { CheckFlags } from '../commands/check.ts'
+import type { DoctorFlags } from '../commands/doctor.ts'
 import type { GcFlags } from '../commands/gc.ts'
 import type { MigrateFlags } from '../commands/migrate.ts'
 import type { RepairFlags } from '../commands/repair.ts'
@@ -17,6 +18,17 @@ export function addHostCommands(program: Command, perform: Perform): void {
         (await import('../commands/drivers.ts')).drivers(call),
       ),
   )
+  sub(
+    program,
+    'doctor',
+    'tell what this host can do, why not what it cannot, and what would help; exits with 1 if no driver can serve',
+  )
+    .option('--measure', 'measure each driver that can serve for some seconds, and recommend one')
+    .action((flags: DoctorFlags, command: Command) =>
+      perform(command.optsWithGlobals(), async (call) =>
+        (await import('../commands/doctor.ts')).doctor(call, flags),
+      ),
+    )
 }
 
 export function addCare(program: Command, perform: Perform): void {

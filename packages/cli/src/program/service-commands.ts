@@ -49,7 +49,7 @@ export function addExaminations(program: Command, perform: Perform): void {
         (await import('../commands/conformance.ts')).conformance(call, driver, flags),
       ),
     )
-  sub(program, 'bench', 'measure a storage driver, in fresh directories')
+  sub(program, 'bench', 'measure a storage driver, or compare all that can serve, in fresh directories')
     .argument('[driver]', 'a name, a package, or the path of a module')
     .option('--case <pattern>', "only this one: an id, 'diff-*'; may be repeated", append)
     .option('--directory <directory>', "where to work, instead of the system's temporary directory")
@@ -57,6 +57,8 @@ export function addExaminations(program: Command, perform: Perform): void {
     .option('--rounds <number>', "instead of each case's own", positiveInteger)
     .addOption(new Option('--scale <scale>', 'how much to do').choices(['quick', 'standard', 'full']))
     .option('--layer <tar>', 'the tar of a layer, plain or gzip, to apply')
+    .option('--containers <number>', 'of one image, to compare drivers by; by default 1000', positiveInteger)
+    .option('--chart <file>', 'draw the comparison, as .svg or .html')
     .action((driver: string | undefined, flags: BenchFlags, command: Command) =>
       perform(command.optsWithGlobals(), async (call) =>
         (await import('../commands/bench.ts')).bench(call, driver, flags),

@@ -117,7 +117,7 @@ function probeAppendsLower(directory: string): boolean {
 }
 
 /** overlayfs needs directory entries to say what they are (`d_type`, readdir(3)). */
-function namesTypes(scratch: string): boolean {
+export function namesTypes(scratch: string): boolean {
   const file = path.join(scratch, 'file')
   writeFileSync(file, '')
   const fd = openat(AT_FDCWD, scratch, O.RDONLY | O.DIRECTORY)

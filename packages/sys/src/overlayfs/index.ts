@@ -1,6 +1,6 @@
 export { Departures } from './departures.ts'
 export { type ExclusiveMountPoint, mountExclusively, unmountExclusively } from './exclusive.ts'
-export { examineOverlay, examineToRead, type OverlayHost, type OverlayRefusal } from './host.ts'
+export { examineOverlay, examineToRead, namesTypes, type OverlayHost, type OverlayRefusal } from './host.ts'
 export {
   chooseWay,
   maximumDepth,
