@@ -28,6 +28,8 @@ export interface TreeWorkersOptions {
 export interface PackOptions extends CallOptions {
   /** How deletions are recorded in the directory itself; `none` takes every file for what it is. */
   readonly whiteouts?: 'none' | LayerFormat | undefined
+  /** The name of something in the directory: it alone, with what is in it. */
+  readonly only?: string | undefined
 }
 
 export interface RemoveOptions extends CallOptions {
@@ -155,7 +157,7 @@ export class TreeWorkers implements AsyncDisposable {
 
   /** A layer tar of a whole directory, without the directory itself. */
   pack(tree: string, options: PackOptions = {}): TarStream {
-    return this.#stream('pack', { tree, whiteouts: options.whiteouts ?? 'none' }, options)
+    return this.#stream('pack', { tree, whiteouts: options.whiteouts ?? 'none', only: options.only }, options)
   }
 
   /** Bytes of all that is no directory, each inode once. */

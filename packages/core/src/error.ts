@@ -106,6 +106,11 @@ export interface ErrorDetails {
   readonly GD_IMAGE_AMBIGUOUS: { readonly reference: string; readonly ids: readonly string[] }
   /** The image is still named or used. */
   readonly GD_IMAGE_IN_USE: { readonly reference: string; readonly users: readonly string[] }
+  /** A path, in a layer or outside, that cannot be copied from or to. */
+  readonly GD_PATH_UNUSABLE: {
+    readonly path: string
+    readonly reason: 'absent' | 'not-a-directory' | 'is-a-directory'
+  }
   /** What is to run cannot be: the image names no command, or a user or group that it does not have. */
   readonly GD_PROCESS_INVALID: {
     readonly field: 'args' | 'user' | 'group'

@@ -23,6 +23,8 @@ type Sink = (chunk: Uint8Array) => void
 export interface PackOptions {
   /** How deletions are recorded in this tree; `none` when it is a plain tree. */
   readonly whiteouts: 'none' | LayerFormat
+  /** The name of something in the tree's root: it alone, with what is in it. */
+  readonly only?: string | undefined
 }
 
 const slash = 0x2f
@@ -34,7 +36,11 @@ const slash = 0x2f
 export function packTree(tree: Path, sink: Sink, options: PackOptions, check: () => void): void {
   const writer = new EntryWriter(sink, check)
   const format = options.whiteouts === 'none' ? undefined : options.whiteouts
+  const only = options.only === undefined ? undefined : Buffer.from(options.only)
+  const isLeftOut = ({ path, name }: TreeEntry): boolean =>
+    only !== undefined && path.length === name.length && !only.equals(name)
   const visit = (entry: TreeEntry): boolean => {
+    if (isLeftOut(entry)) return false
     if (isReserved(entry.name)) {
       if (format?.format === 'aufs') addMark(writer, entry)
       return false

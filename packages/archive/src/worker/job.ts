@@ -42,7 +42,11 @@ export interface Jobs {
     readonly answer: undefined
   }
   readonly pack: {
-    readonly input: { readonly tree: string; readonly whiteouts: 'none' | LayerFormat }
+    readonly input: {
+      readonly tree: string
+      readonly whiteouts: 'none' | LayerFormat
+      readonly only?: string | undefined
+    }
     readonly answer: undefined
   }
   readonly countDirectories: { readonly input: { readonly tree: string }; readonly answer: number }

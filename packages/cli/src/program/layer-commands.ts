@@ -1,5 +1,6 @@
 /** Layers, writable ones above all. */
 import { type Command, Option } from 'commander'
+import type { CpFlags } from '../commands/cp.ts'
 import type { DiffFlags } from '../commands/diff.ts'
 import type { MountFlags } from '../commands/mount.ts'
 import type { RmFlags } from '../commands/rm.ts'
@@ -10,6 +11,15 @@ import { append, type Perform, storageOption, sub } from './parts.ts'
 
 export function addLayerCommands(program: Command, perform: Perform): void {
   addRun(program, perform)
+  sub(program, 'cp', 'copy out of an image or a writable layer, or into a writable layer; - is a tar')
+    .argument('<source>', 'a path, NAME:/PATH, or -')
+    .argument('<target>')
+    .option('-a, --archive', 'keep owners; otherwise all is yours out here, and root’s in a layer')
+    .action((source: string, target: string, flags: CpFlags, command: Command) =>
+      perform(command.optsWithGlobals(), async (call) =>
+        (await import('../commands/cp.ts')).cp(call, source, target, flags),
+      ),
+    )
   sub(program, 'mount', 'mount a writable layer, of an image a new one, and leave it mounted; prints where')
     .argument('<image|name>')
     .option('--name <name>', 'of the new writable layer')
