@@ -179,6 +179,30 @@ for (const { name, definition, skipped, reason } of await candidates()) {
       ])
     })
 
+    it('finds nothing in what replaces something of a layer below by something else', async () => {
+      const store = await root.store()
+      const things = {
+        file: [{ name: 'a', content: 'below' }],
+        empty: [{ name: 'a' }],
+        directory: [
+          { name: 'a/' },
+          { name: 'a/in', content: 'below' },
+          { name: 'a/sub/' },
+          { name: 'a/sub/in' },
+        ],
+        link: [{ name: 'a', symlink: 'nowhere' }],
+      } as const
+      for (const lower of Object.values(things)) {
+        for (const above of Object.values(things)) {
+          const below = await store.register(stream(tar(...lower)), undefined)
+          const layer = await store.register(stream(tar(...above)), below.chainId)
+          // One more, which has the other two below it.
+          await store.register(stream(tar({ name: 'more', content: 'x' })), layer.chainId)
+        }
+      }
+      expect(await found(store)).toEqual([])
+    })
+
     it('finds that an empty file of a layer below is missing in a copy', async ({ skip }) => {
       const store = await root.store()
       skip(store.driver.ownFiles !== undefined, 'layers are no copies here')

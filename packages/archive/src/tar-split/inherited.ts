@@ -31,7 +31,10 @@ export class InheritedFiles implements TarHandler {
       this.#deleted.add(meaning.name)
       this.#drop(`${meaning.directory}/${meaning.name}`.replace(/^\//, ''))
     } else if (meaning.kind === 'opaque') this.#dropBelow(meaning.directory)
-    else if (meaning.kind === 'entry' && header.type !== 'directory') {
+    else if (header.type === 'directory')
+      // It may be in a file's place.
+      this.#files.delete(path)
+    else if (meaning.kind === 'entry') {
       this.#drop(path)
       // Of what is empty there is no record.
       if (this.#isLower && header.type === 'file' && header.size === 0 && header.sparse === undefined)
