@@ -4,7 +4,7 @@ import { describeFailure, ExitCodeError, exitCodeOf } from './failure.ts'
 import { Interruption } from './interruption.ts'
 import { Log } from './log.ts'
 import { Output } from './output.ts'
-import { initVerb } from './init-verb.ts'
+import { completionVerb, initVerb } from './init-verb.ts'
 import { createProgram } from './program.ts'
 import type { Perform } from './program/parts.ts'
 import { type GlobalFlags, type Settings, settingsOf } from './settings.ts'
@@ -65,6 +65,11 @@ async function main(): Promise<void> {
   if (verb === initVerb) {
     const { initContainer } = await import('./runtime/chroot-init.ts')
     process.exitCode = await initContainer(rest)
+    return
+  }
+  if (verb === completionVerb) {
+    const { complete } = await import('./completion.ts')
+    await complete(createProgram(perform, readVersion()), rest)
     return
   }
   try {

@@ -1,13 +1,14 @@
 /** The command line: every command with its options. What a command does is imported when it is called. */
 import { Command, type CommanderError } from 'commander'
 import { UsageError } from './failure.ts'
-import { addCare, addHostCommands } from './program/host-commands.ts'
+import { addCare, addCompletion, addHostCommands } from './program/host-commands.ts'
 import { addImageCommands } from './program/image-commands.ts'
 import { addLayerCommands } from './program/layer-commands.ts'
 import { type Perform, withGlobals } from './program/parts.ts'
 import { addExaminations, addServices } from './program/service-commands.ts'
 
-const exitCodes = `
+/** What help says after all else. */
+export const notes = `
 Exit codes:
   0        done
   1        failed, or check has found damage; stderr says why, with --json as {"error":{"code","message","details"}}
@@ -32,13 +33,14 @@ export function createProgram(perform: Perform, version: string): Command {
     .enablePositionalOptions()
     .showSuggestionAfterError()
     .configureOutput({ outputError: () => undefined })
-    .addHelpText('after', exitCodes)
+    .addHelpText('after', notes)
   addImageCommands(program, perform)
   addLayerCommands(program, perform)
   addHostCommands(program, perform)
   addCare(program, perform)
   addServices(program, perform)
   addExaminations(program, perform)
+  addCompletion(program, perform)
   for (const command of [program, ...program.commands]) command.exitOverride(rethrow)
   return program
 }

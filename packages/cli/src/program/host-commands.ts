@@ -1,5 +1,5 @@
 /** What this host can do, and what keeps a store in order. */
-import type { Command } from 'commander'
+import { Argument, type Command } from 'commander'
 import type { CheckFlags } from '../commands/check.ts'
 import type { DoctorFlags } from '../commands/doctor.ts'
 import type { GcFlags } from '../commands/gc.ts'
@@ -30,6 +30,20 @@ export function addHostCommands(program: Command, perform: Perform): void {
       ),
     )
 }
+
+export function addCompletion(program: Command, perform: Perform): void {
+  sub(
+    program,
+    'completion',
+    'print what makes a shell complete commands, options and names: source <(graphdriver completion bash)',
+  )
+    .addArgument(new Argument('<shell>').choices(shells))
+    .action((shell: string, _: object, command: Command) =>
+      perform(command.optsWithGlobals(), async () => (await import('../completion.ts')).printScript(shell)),
+    )
+}
+
+const shells = ['bash', 'zsh', 'fish', 'powershell']
 
 export function addCare(program: Command, perform: Perform): void {
   sub(
