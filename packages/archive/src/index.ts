@@ -34,8 +34,10 @@ export {
   type TreeDamage,
   type TreeExamination,
 } from './tar-split/examine.ts'
+export { type DeedEntry, deedOn, type PathDeed } from './tar-split/path-deed.ts'
 export { tarLength } from './tar-split/tar-length.ts'
 export { splitTar, type SplitOptions, type TarSplitSink } from './tar-split/split.ts'
+export { tellRecipe } from './tar-split/tell.ts'
 export { TarSplitter } from './tar-split/splitter.ts'
 export { touch, type Touched, untouched } from './tree/touched.ts'
 export { copyDirectoryAttributes } from './tree/copy-attributes.ts'

@@ -1,4 +1,4 @@
-/** tree, df and explain: what there is, and why. */
+/** tree, df, explain and history: what there is, and why. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
@@ -99,5 +99,28 @@ describe.skipIf(missing !== undefined)(`tree, df and explain (${missing ?? 'as r
     expect(await succeed(['--root', root.path, 'tree'])).toBe('')
     expect(await succeed(['--root', root.path, 'df'])).toContain('0 layers of images')
     expect((await graphdriver(['--root', root.path, 'explain', 'x'])).code).toBe(1)
+  })
+
+  test('history tells how an image was made, and what became of a path', async () => {
+    await using looked = await two()
+    const { call, root } = looked
+    const place = (await call('mount', 'web')).trim()
+    expect(await call('history', 'one')).toMatch(
+      /^DIFF ID +CREATED +SIZE +BY\n[0-9a-f]{12} .+20 B.*\n[0-9a-f]{12} .+1\.00 kB/,
+    )
+    expect(await call('history', 'one', '/base')).toMatch(
+      /^LAYER +WHAT +TYPE +MODE +OWNER +SIZE +MODIFIED\n[0-9a-f]{12} +added +file +0644 +0:0 +1\.00 kB +\S+\n$/,
+    )
+    writeFileSync(path.join(place, 'base'), 'changed')
+    const { events } = JSON.parse(await call('history', 'web', '/base', '--json')) as {
+      readonly events: readonly object[]
+    }
+    expect(events).toMatchObject([
+      { kind: 'added', entry: { type: 'file', mode: '0644', size: 1000 } },
+      { where: 'web', kind: 'changed' },
+    ])
+    expect(await call('history', 'two', '/one')).toBe('no layer has /one\n')
+    const refused = await graphdriver(['--root', root.path, 'history', 'one', 'base'])
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('is no absolute path') })
   })
 })

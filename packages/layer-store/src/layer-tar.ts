@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { access } from 'node:fs/promises'
 import path from 'node:path'
-import { assembleTar, tarLength } from '@graphdriver/archive'
+import { assembleTar, deedOn, type PathDeed, tarLength, TarParser, tellRecipe } from '@graphdriver/archive'
 import {
   type CallOptions,
   type ChainId,
@@ -54,6 +54,26 @@ export async function layerTarSize(
   let bytes = 0
   for await (const chunk of layerTar(context, node, options)) bytes += chunk.length
   return bytes
+}
+
+/**
+ * What a layer does to a path, from its recipe where it has one: no file of the layer is read then.
+ *
+ * @throws GD_LAYER_CORRUPT
+ */
+export async function layerDeed(
+  context: StoreContext,
+  node: LayerNode,
+  file: string,
+  options: CallOptions,
+): Promise<PathDeed | undefined> {
+  const recipe = path.join(layerDirectory(context.layerdb, node.record.chainId), tarSplitName)
+  if (await isThere(recipe))
+    return await deedOn(file, (handler) => tellRecipe(createReadStream(recipe), recipe, handler))
+  return await deedOn(file, async (handler) => {
+    const parser = new TarParser(handler)
+    for await (const chunk of layerTar(context, node, options)) parser.push(chunk)
+  })
 }
 
 /** @throws GD_LAYER_NOT_FOUND while iterating, when `ancestor` is not below the layer */

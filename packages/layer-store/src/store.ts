@@ -36,6 +36,7 @@ import {
   listLeftovers,
   listQuarantined,
 } from './orphan.ts'
+import { type PathEvent, pathHistory } from './path-history.ts'
 import { repairLayers, type Repaired, type RepairOptions } from './repair.ts'
 import { registerLayer } from './register.ts'
 import { registerStack } from './register-stack.ts'
@@ -82,6 +83,14 @@ export interface DirectoryLayerStore extends LayerStore {
    * replaced is in quarantine. The store is of no use afterwards: open it again. Only while no other process writes to it.
    */
   repair(options: RepairOptions): Promise<Repaired>
+
+  /**
+   * What each layer of a stack does to a path, base first: those that do nothing to it are left out. Files of layers are not read.
+   *
+   * @param file absolute in the image; links in it are not followed
+   * @throws GD_LAYER_NOT_FOUND, GD_LAYER_CORRUPT
+   */
+  history(top: ChainId, file: string, options?: CallOptions): Promise<readonly PathEvent[]>
 
   /** Layers that repairs have replaced. */
   quarantined(): Promise<readonly LayerId[]>
@@ -218,6 +227,11 @@ class OpenStore implements DirectoryLayerStore {
       // What is known here are the old names.
       this.#context.closed = true
     }
+  }
+
+  async history(top: ChainId, file: string, options: CallOptions = {}): Promise<readonly PathEvent[]> {
+    requireOpen(this.#context)
+    return await pathHistory(this.#context, top, file, options)
   }
 
   async quarantined(): Promise<readonly LayerId[]> {

@@ -8,6 +8,7 @@ import { InheritedFiles } from './inherited.ts'
 import { type Elsewhere, Places } from './places.ts'
 import { readRecords } from './read-records.ts'
 import type { Difference, FileRecord } from './record.ts'
+import { tellRecipe } from './tell.ts'
 
 const chunkSize = 512 * 1024
 const zeros = Buffer.alloc(chunkSize)
@@ -97,30 +98,15 @@ async function learnAll(
   inherited: InheritedFiles,
 ): Promise<boolean> {
   try {
-    for (const recipe of recipes) await learn(recipe, root, inherited)
+    for (const recipe of recipes) {
+      inherited.next(true)
+      await tellRecipe(recipe, root, inherited, (record) => inherited.note(record))
+    }
     inherited.next(false)
     return true
   } catch (error) {
     if (!isGraphDriverError(error, 'GD_LAYER_CORRUPT', 'GD_ARCHIVE_INVALID')) throw error
     return false
-  }
-}
-
-/** Reads a recipe for what it tells, without the files. */
-async function learn(
-  recipe: AsyncIterable<Uint8Array>,
-  root: string,
-  inherited: InheritedFiles,
-): Promise<void> {
-  inherited.next(true)
-  const parser = new TarParser(inherited)
-  for await (const record of readRecords(recipe, root)) {
-    if (record.kind === 'segment') parser.push(record.payload)
-    else if (record.size > 0) {
-      inherited.note(record)
-      for (let left = record.size; left > 0; left -= Math.min(left, chunkSize))
-        parser.push(zeros.subarray(0, Math.min(left, chunkSize)))
-    }
   }
 }
 

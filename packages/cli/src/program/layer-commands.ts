@@ -11,6 +11,14 @@ import { append, type Perform, storageOption, sub } from './parts.ts'
 
 export function addLayerCommands(program: Command, perform: Perform): void {
   addRun(program, perform)
+  sub(program, 'history', 'tell how an image was made, or what its layers did to a path')
+    .argument('<image|name|layer>')
+    .argument('[path]', 'in the image, such as /etc/passwd')
+    .action((word: string, file: string | undefined, _: object, command: Command) =>
+      perform(command.optsWithGlobals(), async (call) =>
+        (await import('../commands/history.ts')).history(call, word, file),
+      ),
+    )
   sub(program, 'cp', 'copy out of an image or a writable layer, or into a writable layer; - is a tar')
     .argument('<source>', 'a path, NAME:/PATH, or -')
     .argument('<target>')
