@@ -3,10 +3,11 @@ import path from 'node:path'
 import {
   debianImage,
   debianImageRequirements,
+  filesystem,
+  filesystemRequirements,
   need,
   registryRequirements,
   startRegistry,
-  temporaryDirectory,
 } from '@tooling/lab'
 import { expect, test } from 'vitest'
 import { Project } from '../src/project.ts'
@@ -19,12 +20,14 @@ const missing = need(
   { root: true, kernelFilesystem: 'overlay' },
   ...registryRequirements,
   ...debianImageRequirements,
+  ...filesystemRequirements('xfs'),
 )
 
 test.skipIf(missing !== undefined)(
   `install, doctor, pull, run, tree, migrate, check (${missing ?? 'as root'})`,
   async () => {
-    await using directory = await temporaryDirectory()
+    // In memory, and where copies share their content: elsewhere whoever waits for the disk would wait for these gigabytes.
+    await using directory = await filesystem('xfs', { sizeMiB: 6144, storage: 'memory' })
     const image = await debianImage()
     await using registry = await startRegistry(path.join(directory.path, 'registry'))
     await registry.put(`docker-archive:${image.dockerArchive}`, 'debian:lab')

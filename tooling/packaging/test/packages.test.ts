@@ -1,26 +1,27 @@
 /** Every package as who installs it has it: packed, alone, by plain npm, on each Node that is promised. */
 import path from 'node:path'
-import { need, temporaryDirectory } from '@tooling/lab'
+import { filesystem, filesystemRequirements, need } from '@tooling/lab'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { installNodes, Project } from '../src/project.ts'
 import { type ScopeRegistry, serveScope } from '../src/scope-registry.ts'
 import { smokeOf } from '../src/smoke.ts'
 import { filesIn, manifestAt, packAll, publicPackages, type Tarball, workspaceRoot } from '../src/tarballs.ts'
 
-const missing = need({ command: 'npm' }, { command: 'tar' })
+const missing = need({ command: 'npm' }, { command: 'tar' }, ...filesystemRequirements('tmpfs'))
 const names = publicPackages().map((directory) => ({
   name: manifestAt(path.join(workspaceRoot, directory)).name,
   isDriver: directory.startsWith('packages/drivers/'),
 }))
 
 describe.skipIf(missing !== undefined)(`packages (${missing ?? 'npm'})`, () => {
-  let directory: Awaited<ReturnType<typeof temporaryDirectory>>
+  let directory: Awaited<ReturnType<typeof filesystem>>
   let tarballs: ReadonlyMap<string, Tarball>
   let registry: ScopeRegistry
   let nodes: ReadonlyMap<string, string>
 
   beforeAll(async () => {
-    directory = await temporaryDirectory()
+    // In memory: it is some gigabytes of small files.
+    directory = await filesystem('tmpfs', { sizeMiB: 4096 })
     const packed = await packAll(directory.path)
     tarballs = new Map(packed.map((tarball) => [tarball.manifest.name, tarball]))
     registry = await serveScope(packed)
