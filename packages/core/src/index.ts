@@ -77,3 +77,13 @@ export {
 } from './selection.ts'
 export { openReadOnly } from './read-only.ts'
 export { unlessAborted } from './unless-aborted.ts'
+export {
+  meterOperations,
+  type MetricCounter,
+  type MetricHistogram,
+  type MetricMeter,
+  type Operation,
+  operationChannel,
+  operationChannelName,
+  traced,
+} from './telemetry.ts'

@@ -8,6 +8,7 @@ import {
   type LayerRecord,
   type Mount,
   type TarStream,
+  traced,
 } from '@graphdriver/core'
 import { type LayerNode, retain } from './layer-graph.ts'
 import { layerTar, layerTarFrom, layerTarSize } from './layer-tar.ts'
@@ -66,8 +67,11 @@ export class HeldLayer implements Layer {
 
   async mount(options: CallOptions = {}): Promise<Mount> {
     this.#requireHeld()
-    await verifyStack(this.#context, this.#node, options)
-    return this.#context.driver.get(this.cacheId, { signal: options.signal })
+    const { driver } = this.#context
+    return await traced({ operation: 'mount', driver: driver.name, subject: this.chainId }, async () => {
+      await verifyStack(this.#context, this.#node, options)
+      return await driver.get(this.cacheId, { signal: options.signal })
+    })
   }
 
   async metadata(): Promise<Readonly<Record<string, string>>> {
@@ -88,7 +92,10 @@ export class HeldLayer implements Layer {
     if (this.#done) return []
     this.#removal ??= new Removal(this.#context, this.#node)
     try {
-      const removed = await this.#removal.run()
+      const removal = this.#removal
+      const { name: driver } = this.#context.driver
+      const operation = { operation: 'release', driver, subject: this.chainId } as const
+      const removed = await traced(operation, () => removal.run())
       this.#done = true
       return removed
     } finally {

@@ -16,6 +16,8 @@ import {
   type WritableLayer,
   type WritableLayerRecord,
   KeyedMutex,
+  type Operation,
+  traced,
 } from '@graphdriver/core'
 import { checkContents, type ContentCheckOptions } from './check-contents.ts'
 import { checkRecords } from './check-records.ts'
@@ -154,7 +156,9 @@ class OpenStore implements DirectoryLayerStore {
 
   async register(tar: TarStream, parent: ChainId | undefined, options: RegisterOptions = {}): Promise<Layer> {
     requireWritable(this.#context)
-    return new HeldLayer(this.#context, await registerLayer(this.#context, tar, parent, options))
+    const register = (): ReturnType<typeof registerLayer> =>
+      registerLayer(this.#context, tar, parent, options)
+    return new HeldLayer(this.#context, await this.#traced('register', undefined, register))
   }
 
   async registerStack(
@@ -163,7 +167,9 @@ class OpenStore implements DirectoryLayerStore {
     options: CallOptions = {},
   ): Promise<readonly Layer[]> {
     requireWritable(this.#context)
-    const nodes = await registerStack(this.#context, layers, parent, options)
+    const register = (): ReturnType<typeof registerStack> =>
+      registerStack(this.#context, layers, parent, options)
+    const nodes = await this.#traced('register-stack', undefined, register)
     return nodes.map((node) => new HeldLayer(this.#context, node))
   }
 
@@ -187,7 +193,9 @@ class OpenStore implements DirectoryLayerStore {
   ): Promise<WritableLayer> {
     requireWritable(this.#context)
     options.signal?.throwIfAborted()
-    const node = await createWritable(this.#context, parseMountName(name), parent, options)
+    const create = (): ReturnType<typeof createWritable> =>
+      createWritable(this.#context, parseMountName(name), parent, options)
+    const node = await this.#traced('create', name, create)
     return new StoredWritableLayer(this.#context, node)
   }
 
@@ -211,7 +219,7 @@ class OpenStore implements DirectoryLayerStore {
 
   async collect(options: CallOptions = {}): Promise<readonly LayerId[]> {
     requireWritable(this.#context)
-    return collectOrphans(this.#context, options)
+    return await this.#traced('collect', undefined, () => collectOrphans(this.#context, options))
   }
 
   leftovers(options: LeftoverOptions = {}): Promise<readonly Leftover[]> {
@@ -222,7 +230,7 @@ class OpenStore implements DirectoryLayerStore {
   async repair(options: RepairOptions): Promise<Repaired> {
     requireWritable(this.#context)
     try {
-      return await repairLayers(this.#context, options)
+      return await this.#traced('repair', undefined, () => repairLayers(this.#context, options))
     } finally {
       // What is known here are the old names.
       this.#context.closed = true
@@ -252,6 +260,14 @@ class OpenStore implements DirectoryLayerStore {
   checkContents(options: ContentCheckOptions = {}): AsyncIterable<Finding> {
     requireOpen(this.#context)
     return checkContents(this.#context, options)
+  }
+
+  #traced<T>(
+    operation: Operation['operation'],
+    subject: string | undefined,
+    action: () => Promise<T>,
+  ): Promise<T> {
+    return traced({ operation, driver: this.driver.name, subject }, action)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -7,6 +7,8 @@ import {
   type LayerId,
   type LayerRecord,
   type Mount,
+  type Operation,
+  traced,
   type TarStream,
   type WritableLayer,
 } from '@graphdriver/core'
@@ -36,8 +38,10 @@ export class StoredWritableLayer implements WritableLayer {
 
   async mount(options: CallOptions & { readonly mountLabel?: string | undefined } = {}): Promise<Mount> {
     this.#requireThere()
-    await verifyStack(this.#context, this.#node.parent, options)
-    return this.#context.driver.get(this.mountId, options)
+    return await this.#traced('mount', async () => {
+      await verifyStack(this.#context, this.#node.parent, options)
+      return await this.#context.driver.get(this.mountId, options)
+    })
   }
 
   async changes(options: CallOptions = {}): Promise<readonly Change[]> {
@@ -58,7 +62,9 @@ export class StoredWritableLayer implements WritableLayer {
   async applyDiff(tar: TarStream, options: CallOptions = {}): Promise<number> {
     this.#requireThere()
     requireWritable(this.#context)
-    return this.#context.driver.applyDiff(this.mountId, this.#below, tar, options)
+    return await this.#traced('apply', () =>
+      this.#context.driver.applyDiff(this.mountId, this.#below, tar, options),
+    )
   }
 
   async metadata(): Promise<Readonly<Record<string, string>>> {
@@ -69,13 +75,19 @@ export class StoredWritableLayer implements WritableLayer {
   async commit(options: CallOptions = {}): Promise<Layer> {
     this.#requireThere()
     requireWritable(this.#context)
-    const node = await registerLayer(this.#context, this.diff(options), this.parent, options)
+    const node = await this.#traced('commit', () =>
+      registerLayer(this.#context, this.diff(options), this.parent, options),
+    )
     return new HeldLayer(this.#context, node)
   }
 
   async release(): Promise<readonly LayerRecord[]> {
     requireWritable(this.#context)
-    return deleteWritable(this.#context, this.#node)
+    return await this.#traced('release', () => deleteWritable(this.#context, this.#node))
+  }
+
+  #traced<T>(operation: Operation['operation'], action: () => Promise<T>): Promise<T> {
+    return traced({ operation, driver: this.#context.driver.name, subject: this.name }, action)
   }
 
   /** What the layer's changes are relative to: never what the init hook wrote. */
