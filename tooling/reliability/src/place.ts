@@ -17,11 +17,10 @@ export function filesystemOf(driver: string): FilesystemKind {
 
 /** What a host needs for a driver's stores, in the terms of `need`. */
 export function requirementsOf(driver: string): readonly Requirement[] {
-  const overlay: readonly Requirement[] = driver.startsWith('overlay')
-    ? [{ root: true, kernelFilesystem: 'overlay' }]
-    : []
-  const aufs: readonly Requirement[] = driver === 'aufs' ? [{ root: true, kernelFilesystem: 'aufs' }] : []
-  return [...filesystemRequirements(filesystemOf(driver)), ...overlay, ...aufs]
+  // Aufs is mounted by overlayfs where the kernel has no aufs.
+  const overlay: readonly Requirement[] =
+    driver.startsWith('overlay') || driver === 'aufs' ? [{ root: true, kernelFilesystem: 'overlay' }] : []
+  return [...filesystemRequirements(filesystemOf(driver)), ...overlay]
 }
 
 export function missingFor(driver: string): string | undefined {
