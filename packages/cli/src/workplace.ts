@@ -2,7 +2,7 @@
 import { mkdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { leftBehind } from '@graphdriver/core'
-import { isUnfinished, namesIn } from '@graphdriver/sys'
+import { isUnfinished, namesIn, unmountTree } from '@graphdriver/sys'
 
 const planPrefix = 'plan-'
 /** Of a migration that is under way; see migration/left-behind.ts. */
@@ -16,7 +16,13 @@ function workplaceOf(root: string): string {
 export async function planningRoot(root: string): Promise<{ readonly path: string } & AsyncDisposable> {
   const place = path.join(workplaceOf(root), `${planPrefix}${process.pid}`)
   await mkdir(place, { mode: 0o700 })
-  return { path: place, [Symbol.asyncDispose]: () => rm(place, { recursive: true, force: true }) }
+  return { path: place, [Symbol.asyncDispose]: () => discard(place) }
+}
+
+/** A driver that was only asked may have been killed with something mounted. */
+async function discard(place: string): Promise<void> {
+  unmountTree(place)
+  await rm(place, { recursive: true, force: true })
 }
 
 /** Deletes what killed commands left there. Only with the root locked. */
@@ -28,7 +34,9 @@ export async function tidyWorkplace(root: string): Promise<void> {
     const [, from, to] = journalForm.exec(name) ?? []
     return from !== undefined && to !== undefined && behind[to] !== from
   }
-  for (const name of names)
-    if (isUnfinished(name) || name.startsWith(planPrefix) || isOver(name))
-      await rm(path.join(directory, name), { recursive: true, force: true })
+  for (const name of names) {
+    const left = path.join(directory, name)
+    if (name.startsWith(planPrefix)) await discard(left)
+    else if (isUnfinished(name) || isOver(name)) await rm(left, { force: true })
+  }
 }

@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSy
 import path from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { rawTar } from '@graphdriver/core/conformance'
+import { mount } from '@graphdriver/sys'
 import { need } from '@tooling/lab'
 import { describe, expect, test } from 'vitest'
 import { contentOf, type DataRoot, demoRoot, emptyRoot } from './data-root.ts'
@@ -143,7 +144,9 @@ describe.skipIf(missing !== undefined)(`check, scrub and gc (${missing ?? 'as ro
     )
     // Of the command itself: a file that it was writing, a place where it was planning.
     writeFileSync(path.join(root.path, '.graphdriver/.tmp-0123456789abcdef'), '{}')
-    mkdirSync(path.join(root.path, '.graphdriver/plan-1/vfs'), { recursive: true })
+    const plan = path.join(root.path, '.graphdriver/plan-1/vfs')
+    mkdirSync(plan, { recursive: true })
+    mount({ source: 'probe', target: plan, type: 'tmpfs' })
     expect(await succeed([...at(root), 'gc'])).toContain('1 thing deleted\n')
     expect(contentOf(root.path)).toEqual(before.filter((line) => !line.includes('layerdb/tmp')))
   })

@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs'
 import { mkdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises'
 import { uptime } from 'node:os'
 import path from 'node:path'
-import { type ChainId, digestHex, parseChainId } from '@graphdriver/core'
+import { type ChainId, digestHex, KeyedMutex, parseChainId } from '@graphdriver/core'
 import { isSystemError, namesIn, syncDirectory } from '@graphdriver/sys'
 import type { Layerdb } from './layerdb.ts'
 
@@ -16,6 +16,8 @@ export class UnflushedLayers {
   readonly #boot: string
   /** In which boot each was registered; empty where the power cut took that too. */
   readonly #boots: Map<ChainId, string>
+  /** Whoever removes the directory and whoever needs it take turns. */
+  readonly #turns = new KeyedMutex()
 
   private constructor(directory: string, boot: string, boots: Map<ChainId, string>) {
     this.#directory = directory
@@ -41,8 +43,10 @@ export class UnflushedLayers {
   async note(layers: readonly ChainId[], isFlushed: boolean): Promise<void> {
     // First, so that nobody who forgets others takes the directory away.
     for (const layer of layers) this.#boots.set(layer, this.#boot)
-    await mkdir(this.#directory, { recursive: true, mode: 0o700 })
-    for (const layer of layers) await writeFile(this.#fileOf(layer), this.#boot, { mode: 0o600 })
+    await this.#turns.exclusively(this.#directory, async () => {
+      await mkdir(this.#directory, { recursive: true, mode: 0o700 })
+      for (const layer of layers) await writeFile(this.#fileOf(layer), this.#boot, { mode: 0o600 })
+    })
     if (!isFlushed) return
     for (const changed of [this.#directory, path.dirname(this.#directory)]) await syncDirectory(changed)
   }
@@ -65,7 +69,11 @@ export class UnflushedLayers {
       await rm(this.#fileOf(layer), { force: true })
       this.#boots.delete(layer)
     }
-    if (known.length === 0 || this.#boots.size > 0) return
+    if (known.length > 0) await this.#turns.exclusively(this.#directory, () => this.#tidy())
+  }
+
+  async #tidy(): Promise<void> {
+    if (this.#boots.size > 0) return
     try {
       await rmdir(this.#directory)
     } catch (error) {
