@@ -1,4 +1,5 @@
 /** Every package as who installs it has it: packed, alone, by plain npm, on each Node that is promised. */
+import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { filesystem, filesystemRequirements, need } from '@tooling/lab'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -12,6 +13,11 @@ const names = publicPackages().map((directory) => ({
   name: manifestAt(path.join(workspaceRoot, directory)).name,
   isDriver: directory.startsWith('packages/drivers/'),
 }))
+
+/** The code of a README. */
+function examplesIn(markdown: string): readonly string[] {
+  return [...markdown.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code]) => code ?? '')
+}
 
 describe.skipIf(missing !== undefined)(`packages (${missing ?? 'npm'})`, () => {
   let directory: Awaited<ReturnType<typeof filesystem>>
@@ -80,7 +86,7 @@ describe.skipIf(missing !== undefined)(`packages (${missing ?? 'npm'})`, () => {
       expect(version).not.toMatch(/^(workspace|catalog):/)
   })
 
-  test('the types of all resolve for TypeScript 5.9, 6 and 7', async () => {
+  test('the types of all, and the examples of all READMEs, are right for TypeScript 5.9, 6 and 7', async () => {
     const project = await Project.at(path.join(directory.path, 'types'), registry.npmrc)
     const compilers = { 5.9: 'ts5', 6: 'ts6', 7: 'ts7' }
     await project.install(
@@ -100,6 +106,14 @@ describe.skipIf(missing !== undefined)(`packages (${missing ?? 'npm'})`, () => {
         .map((entry, at) => `import * as m${at} from '${entry}'\nexport const n${at}: object = m${at}\n`)
         .join(''),
     )
+    const readmes = [...tarballs.values()].flatMap(({ manifest }) =>
+      examplesIn(
+        readFileSync(path.join(project.path, 'node_modules', manifest.name, 'README.md'), 'utf8'),
+      ).map((text, at) => [`${manifest.name.replace('@graphdriver/', '')}-${at}.ts`, text] as const),
+    )
+    expect(readmes.length).toBeGreaterThan(10)
+    // Each is a module, though it may import nothing.
+    for (const [file, text] of readmes) await project.write(file, `${text}\nexport {}\n`)
     await project.write(
       'tsconfig.json',
       JSON.stringify({
@@ -112,7 +126,7 @@ describe.skipIf(missing !== undefined)(`packages (${missing ?? 'npm'})`, () => {
           noEmit: true,
           skipLibCheck: false,
         },
-        files: ['all.ts'],
+        files: ['all.ts', ...readmes.map(([file]) => file)],
       }),
     )
     for (const [version, alias] of Object.entries(compilers)) {
