@@ -138,7 +138,13 @@ class Exchange implements AsyncDisposable {
 
   #drained(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
-    for (const event of ['drain', 'close']) this.#sent.once(event, resolve)
+    const sent = this.#sent
+    const wake = (): void => {
+      // A long upload waits often: what did not come to pass is not listened for any more.
+      sent.off('drain', wake).off('close', wake)
+      resolve()
+    }
+    sent.on('drain', wake).on('close', wake)
     return promise
   }
 

@@ -4,7 +4,7 @@ import { request as httpRequest } from 'node:http'
 import { connect } from 'node:net'
 import path from 'node:path'
 import type { Driver, DriverDefinition } from '@graphdriver/core'
-import { temporaryDirectory } from '@graphdriver/core/conformance'
+import { inChunks, rawTar, temporaryDirectory } from '@graphdriver/core/conformance'
 import overlay2 from '@graphdriver/overlay2'
 import vfs from '@graphdriver/vfs'
 import { need } from '@tooling/lab'
@@ -276,6 +276,21 @@ describe.skipIf(missing !== undefined)(`plugin server (${missing ?? 'as root'})`
     await using plugin = await servePlugin({ definition: vfs, socket })
     await using driver = await openPlugin({ socket: plugin.socket, home: path.join(directory.path, 'home') })
     expect(driver.capabilities.maxDepth).toBe(Number.POSITIVE_INFINITY)
+  })
+
+  test('a long upload of the client’s leaves no listeners behind', async () => {
+    await using served = await serving()
+    await using driver = await openPlugin({ socket: served.plugin.socket, home: served.home })
+    const layer = 'a' as Parameters<typeof driver.create>[0]
+    await driver.create(layer)
+    const warnings: string[] = []
+    const onWarning = ({ name }: Error): void => void warnings.push(name)
+    process.on('warning', onWarning)
+    // A file of 64 MiB, in pieces of which each fills the socket.
+    const tar = rawTar({ name: 'file', data: Buffer.alloc(64 * 1024 * 1024) })
+    await driver.applyDiff(layer, undefined, inChunks(tar, 1024 * 1024))
+    process.off('warning', onWarning)
+    expect(warnings).toEqual([])
   })
 
   test('ending it ends what it is at, and leaves no socket', async () => {
