@@ -8,12 +8,11 @@ import {
   hasCapability,
   hasSelinux,
   idMaps,
-  isSystemError,
   kernelVersion,
 } from '@graphdriver/sys'
 import { findRuntime, runtimeNames } from '../runtime/choose-runtime.ts'
 import { isReentered } from '../user-namespace.ts'
-import { type Fact, no, yes } from './fact.ts'
+import { type Fact, no, tried, yes } from './fact.ts'
 
 export function hostFacts(refusal: string | undefined): readonly Fact[] {
   return [
@@ -100,19 +99,12 @@ function filesystemType(id: string, type: string, remedy: string): Fact {
 }
 
 function mountApi(): Fact {
-  const [id, title] = ['mount-api', 'the mount API, by which stacks may be deep']
-  try {
-    close(fsopen('tmpfs'))
-    return yes(id, title)
-  } catch (error) {
-    if (!isSystemError(error)) throw error
-    return no(
-      id,
-      title,
-      error.message,
-      'use Linux 5.2 or later, and a seccomp filter that lets fsopen through',
-    )
-  }
+  return tried(
+    'mount-api',
+    'the mount API, by which stacks may be deep',
+    () => close(fsopen('tmpfs')),
+    'use Linux 5.2 or later, and a seccomp filter that lets fsopen through',
+  )
 }
 
 function device(id: string, file: string, what: string, remedy: string): Fact {

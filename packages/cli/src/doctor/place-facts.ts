@@ -8,8 +8,6 @@ import {
   close,
   ficlone,
   filesystemName,
-  isSystemError,
-  lgetxattr,
   lsetxattr,
   MOUNT_ATTR,
   mountSetattr,
@@ -21,7 +19,7 @@ import {
 } from '@graphdriver/sys'
 import { namesTypes } from '@graphdriver/sys/overlayfs'
 import { formatBytes } from '../quantity.ts'
-import { type Fact, no, yes } from './fact.ts'
+import { type Fact, no, tried, yes } from './fact.ts'
 import { type OtherNamespace, otherNamespace } from './other-namespace.ts'
 
 export async function placeFacts(root: string): Promise<readonly Fact[]> {
@@ -72,20 +70,15 @@ function types(scratch: string): Fact {
 }
 
 function reflink(scratch: string): Fact {
-  const [id, title] = ['reflink', 'files can share their content (reflink)']
   const from = path.join(scratch, 'from')
   writeFileSync(from, 'content')
   const source = openSync(from, 'r')
   const target = openSync(path.join(scratch, 'to'), 'wx')
   try {
-    ficlone(target, source)
-    return yes(id, title)
-  } catch (error) {
-    if (!isSystemError(error)) throw error
-    return no(
-      id,
-      title,
-      error.message,
+    return tried(
+      'reflink',
+      'files can share their content (reflink)',
+      () => ficlone(target, source),
       'put the data root on xfs or btrfs, where vfs then shares what it copies',
     )
   } finally {
@@ -95,22 +88,14 @@ function reflink(scratch: string): Fact {
 }
 
 function attributes(scratch: string, space: 'trusted' | 'user', who: string): Fact {
-  const [id, title] = [`xattrs-${space}`, `extended attributes ${space}.*, ${who}`]
   const file = path.join(scratch, `with-${space}`)
   writeFileSync(file, '')
-  try {
-    lsetxattr(file, `${space}.graphdriver`, Buffer.from('y'))
-    if (lgetxattr(file, `${space}.graphdriver`)?.toString() === 'y') return yes(id, title)
-    return no(id, title, 'they are not kept')
-  } catch (error) {
-    if (!isSystemError(error)) throw error
-    return no(
-      id,
-      title,
-      error.message,
-      space === 'trusted' ? 'run as root, on another filesystem' : 'use another filesystem',
-    )
-  }
+  return tried(
+    `xattrs-${space}`,
+    `extended attributes ${space}.*, ${who}`,
+    () => lsetxattr(file, `${space}.graphdriver`, Buffer.from('y')),
+    space === 'trusted' ? 'run as root, on another filesystem' : 'use another filesystem',
+  )
 }
 
 /** By a copy of a mount that is attached nowhere. */
@@ -120,17 +105,15 @@ function idMapping(scratch: string, namespace: OtherNamespace | string): Fact {
     'mounts with other owners (idmapped), so that no image is copied for them',
   ]
   if (typeof namespace === 'string') return no(id, title, namespace, 'run as root, with util-linux installed')
-  let tree: number | undefined
-  try {
-    tree = openTree(AT_FDCWD, scratch, OPEN_TREE.CLONE)
-    mountSetattr(tree, '', AT_EMPTY_PATH, { set: MOUNT_ATTR.IDMAP, userNamespace: namespace.fd })
-    return yes(id, title)
-  } catch (error) {
-    if (!isSystemError(error)) throw error
-    return no(id, title, error.message, 'use Linux 5.12 or later, and ext4, xfs or btrfs')
-  } finally {
-    if (tree !== undefined) close(tree)
+  const map = (): void => {
+    const tree = openTree(AT_FDCWD, scratch, OPEN_TREE.CLONE)
+    try {
+      mountSetattr(tree, '', AT_EMPTY_PATH, { set: MOUNT_ATTR.IDMAP, userNamespace: namespace.fd })
+    } finally {
+      close(tree)
+    }
   }
+  return tried(id, title, map, 'use Linux 5.12 or later, and ext4, xfs or btrfs')
 }
 
 function quotas(directory: string): Fact {
