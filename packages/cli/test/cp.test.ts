@@ -156,6 +156,25 @@ describe.skipIf(missing !== undefined)(`cp (${missing ?? 'as root'})`, () => {
     expect(existsSync(path.join(box.scratch, 'out'))).toBe(false)
   })
 
+  test('a file takes no directory’s place, nor a directory a file’s', async () => {
+    await using box = await withBox('overlay2')
+    const from = path.join(box.scratch, 'from')
+    mkdirSync(path.join(from, 'thing'), { recursive: true })
+    writeFileSync(path.join(from, 'other'), 'a file')
+    mkdirSync(path.join(box.mounted, 'in', 'other'), { recursive: true })
+    writeFileSync(path.join(box.mounted, 'in', 'other', 'kept'), 'kept')
+    writeFileSync(path.join(box.mounted, 'in', 'thing'), 'kept')
+    for (const [name, words] of [
+      ['other', 'box:/in/other is a directory, and a file would take its place'],
+      ['thing', 'box:/in/thing is no directory'],
+    ] as const) {
+      const outcome = await graphdriver(['--root', box.path, 'cp', path.join(from, name), 'box:/in'])
+      expect(outcome).toMatchObject({ code: 1, stderr: expect.stringContaining(words) })
+    }
+    expect(readFileSync(path.join(box.mounted, 'in', 'other', 'kept'), 'utf8')).toBe('kept')
+    expect(readFileSync(path.join(box.mounted, 'in', 'thing'), 'utf8')).toBe('kept')
+  })
+
   test('one that is killed leaves nothing mounted', async () => {
     await using root = await demoRoot()
     const call = start(['--root', root.path, 'cp', `${demoName}:/`, '-'])

@@ -151,7 +151,8 @@ async function unpack(
   const into = there?.isDirectory === true
   if (there === undefined && mustBeDirectory && !isDirectory) throw tree.unusable(file, 'absent')
   if (there !== undefined && !into && isDirectory) throw tree.unusable(file, 'not-a-directory')
-  const { directory, name: last } = into ? { directory: file, name: name } : parted(trimmed(file))
+  const { directory, name: last } = into ? { directory: file, name } : parted(trimmed(file))
+  if (into && name !== undefined) requireSameKind(tree, path.posix.join(file, name), isDirectory)
   using place = tree.directory(directory)
   const apply = async (root: string, renamed: TarStream): Promise<void> => {
     await workers.apply(root, renamed, { whiteouts: 'keep', signal })
@@ -163,6 +164,13 @@ async function unpack(
   if (!into && last !== undefined) mkdirSync(path.join(place.path, last), { mode: 0o755 })
   using content = into ? undefined : tree.directory(file)
   await apply((content ?? place).path, owner === undefined ? tar : changed(tar, { owner }))
+}
+
+/** A layer would have one take the place of the other, with all that was in it. @throws GD_PATH_UNUSABLE */
+function requireSameKind(tree: Tree, file: string, isDirectory: boolean): void {
+  using there = tree.look(file, { follow: false })
+  if (there !== undefined && there.isDirectory !== isDirectory)
+    throw tree.unusable(file, isDirectory ? 'not-a-directory' : 'is-a-directory')
 }
 
 function trimmed(file: string): string {
