@@ -87,20 +87,38 @@ function whyForbidden({ stderr }: CommandError): string {
   if (!existsSync('/proc/self/ns/user')) {
     return 'this kernel has none (CONFIG_USER_NS)'
   }
-  if (switchIs('user/max_user_namespaces', '0')) return 'sysctl user.max_user_namespaces is 0'
-  if (switchIs('kernel/unprivileged_userns_clone', '0')) return 'sysctl kernel.unprivileged_userns_clone is 0'
-  if (switchIs('kernel/apparmor_restrict_unprivileged_userns', '1')) {
-    return 'sysctl kernel.apparmor_restrict_unprivileged_userns is 1 (AppArmor); set it to 0 or allow unshare'
-  }
+  const found = forbiddingSwitch()
+  if (found !== undefined) return `sysctl ${found.name} is ${found.forbids}${found.note}`
   const words = stderr === '' ? 'unshare failed' : stderr
   return `${words} (a container or seccomp filter may forbid it)`
 }
 
-function switchIs(name: string, value: string): boolean {
-  return readText(`/proc/sys/${name}`)?.trim() === value
+/** A sysctl by which systems forbid user namespaces to ordinary users. */
+interface Switch {
+  readonly name: string
+  readonly forbids: string
+  readonly allows: string
+  readonly note: string
 }
 
-function readText(file: string): string | undefined {
+const switches: readonly Switch[] = [
+  { name: 'user.max_user_namespaces', forbids: '0', allows: '65536', note: '' },
+  { name: 'kernel.unprivileged_userns_clone', forbids: '0', allows: '1', note: '' },
+  {
+    name: 'kernel.apparmor_restrict_unprivileged_userns',
+    forbids: '1',
+    allows: '0',
+    note: ' (AppArmor); set it to 0 or allow unshare',
+  },
+]
+
+export function forbiddingSwitch(): Switch | undefined {
+  return switches.find(
+    ({ name, forbids }) => readText(`/proc/sys/${name.replace('.', '/')}`)?.trim() === forbids,
+  )
+}
+
+export function readText(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8')
   } catch {

@@ -1,8 +1,9 @@
 /** What the kernel, the user and the installed programs are good for, whatever the data root. */
-import { accessSync, constants, existsSync, readFileSync } from 'node:fs'
+import { accessSync, constants, existsSync } from 'node:fs'
 import { release } from 'node:os'
 import {
   close,
+  FastInflate,
   findCommand,
   fsopen,
   hasCapability,
@@ -11,7 +12,7 @@ import {
   kernelVersion,
 } from '@graphdriver/sys'
 import { findRuntime, runtimeNames } from '../runtime/choose-runtime.ts'
-import { isReentered } from '../user-namespace.ts'
+import { forbiddingSwitch, isReentered, readText } from '../user-namespace.ts'
 import { type Fact, no, tried, yes } from './fact.ts'
 
 export function hostFacts(refusal: string | undefined): readonly Fact[] {
@@ -63,17 +64,9 @@ function userNamespaces(): Fact {
   const [id, title] = ['user-namespaces', 'user namespaces for ordinary users']
   if (!existsSync('/proc/self/ns/user'))
     return no(id, title, 'the kernel has none', 'use one with CONFIG_USER_NS')
-  for (const [name, forbidding, remedy] of [
-    ['user/max_user_namespaces', '0', 'sysctl user.max_user_namespaces=65536'],
-    ['kernel/unprivileged_userns_clone', '0', 'sysctl kernel.unprivileged_userns_clone=1'],
-    [
-      'kernel/apparmor_restrict_unprivileged_userns',
-      '1',
-      'sysctl kernel.apparmor_restrict_unprivileged_userns=0',
-    ],
-  ] as const)
-    if (textOf(`/proc/sys/${name}`)?.trim() === forbidding)
-      return no(id, title, `${name.replace('/', '.')} is ${forbidding}`, remedy)
+  const found = forbiddingSwitch()
+  if (found !== undefined)
+    return no(id, title, `${found.name} is ${found.forbids}`, `sysctl ${found.name}=${found.allows}`)
   return yes(id, title)
 }
 
@@ -84,7 +77,7 @@ function subordinateIds(): Fact {
     'install newuidmap (Debian: uidmap), and add lines such as USER:100000:65536 to /etc/subuid and /etc/subgid'
   const lacking = ['newuidmap', 'newgidmap'].find((command) => findCommand(command) === undefined)
   if (lacking !== undefined) return no(id, title, `${lacking} is not installed`, remedy)
-  const lines = (textOf('/etc/subuid') ?? '').split('\n').filter((line) => /^[^#:]+:\d+:\d+$/.test(line))
+  const lines = (readText('/etc/subuid') ?? '').split('\n').filter((line) => /^[^#:]+:\d+:\d+$/.test(line))
   if (lines.length === 0) return no(id, title, '/etc/subuid has none', remedy)
   return yes(id, title, `for ${lines.map((line) => line.split(':', 1)[0]).join(', ')}`)
 }
@@ -92,7 +85,7 @@ function subordinateIds(): Fact {
 function filesystemType(id: string, type: string, remedy: string): Fact {
   const title = `${type} in the kernel`
   const known =
-    textOf('/proc/filesystems')
+    readText('/proc/filesystems')
       ?.split('\n')
       .some((line) => line.endsWith(`\t${type}`)) ?? false
   return known ? yes(id, title) : no(id, title, '/proc/filesystems does not have it', remedy)
@@ -130,18 +123,11 @@ function selinux(): Fact {
   return hasSelinux() ? yes(id, title) : no(id, title, 'it is off')
 }
 
-/** As sys looks for it. */
 function inflate(): Fact {
   const [id, title] = ['isal', 'ISA-L, which inflates twice as fast as zlib']
-  const places = [
-    '/usr/lib',
-    '/usr/lib64',
-    `/usr/lib/${process.arch === 'x64' ? 'x86_64' : 'aarch64'}-linux-gnu`,
-  ]
-  const found = places.map((place) => `${place}/libisal.so.2`).find((file) => existsSync(file))
-  return found === undefined
+  return FastInflate.create() === undefined
     ? no(id, title, 'libisal.so.2 is not installed', 'install it (Debian: libisal2)')
-    : yes(id, title, found)
+    : yes(id, title)
 }
 
 function runtimes(): Fact {
@@ -150,12 +136,4 @@ function runtimes(): Fact {
   return found.length === 0
     ? no(id, title, 'neither runc nor crun nor unshare is installed', 'install one (Debian: crun)')
     : yes(id, title, found.join(', '))
-}
-
-function textOf(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch {
-    return undefined
-  }
 }
