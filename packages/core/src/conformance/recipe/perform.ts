@@ -31,6 +31,14 @@ export async function perform(root: string, recipe: Recipe, layer = 0): Promise<
   performance.settle()
 }
 
+/**
+ * Windows, and Wine, delete a file when its last handle is closed, which may be a moment after the call: only there is
+ * a directory that is not empty yet tried again, so that a driver on Linux has nothing forgiven.
+ */
+function removeTree(target: string): void {
+  rmSync(target, { recursive: true, maxRetries: process.platform === 'win32' ? 10 : 0 })
+}
+
 /** Wine says that it has made one, and has not. */
 function makeSymlink(to: string, target: string): void {
   try {
@@ -98,7 +106,7 @@ class Performance {
       case 'rename':
         return this.#rename(step.path, step.to)
       case 'remove':
-        rmSync(target, { recursive: true })
+        removeTree(target)
         this.#forget(step.path)
         return this.#touchParent(step.path)
       case 'append':
@@ -163,7 +171,7 @@ class Performance {
     const [source, target] = [this.#at(from), this.#at(to)]
     if (lstatSync(source).isDirectory()) {
       await program('cp', ['--archive', '--no-target-directory', source, target])
-      rmSync(source, { recursive: true })
+      removeTree(source)
       this.#forget(from)
       this.#touchAll(to)
     } else {

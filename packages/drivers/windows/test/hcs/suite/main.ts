@@ -2,7 +2,7 @@
  * Runs a part of the conformance suite in Wine, `main.ts PART PARTS`: each line that it prints is the result of a case, as
  * the lab's programs in guests tell theirs.
  */
-import { mkdirSync, rmSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import {
   CannotRun,
@@ -14,6 +14,7 @@ import {
   subjectOf,
 } from '@graphdriver/core/conformance'
 import { deviations, suiteCases } from './cases.ts'
+import { removeTree } from './mirror.ts'
 import { windowsTrees } from './trees.ts'
 
 const [part = '0', parts = '1', only = ''] = process.argv.slice(2)
@@ -29,7 +30,7 @@ const lab: Lab = {
     mkdirSync(directory, { recursive: true })
     return Promise.resolve({
       path: directory,
-      [Symbol.asyncDispose]: async () => rmSync(directory, { recursive: true, force: true }),
+      [Symbol.asyncDispose]: async () => removeTree(directory),
     })
   },
   volume: ({ kind }) => Promise.reject(new CannotRun(`Wine has no ${kind} filesystem`)),

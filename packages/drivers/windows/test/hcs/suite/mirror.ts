@@ -12,10 +12,14 @@ import {
 } from 'node:fs'
 import path from 'node:path'
 
+/** What Windows deletes may be there for a moment, so the directory around it is tried again. */
+export function removeTree(target: string): void {
+  rmSync(target, { recursive: true, force: true, maxRetries: 10 })
+}
+
 export function mirror(from: string, to: string): void {
   const wanted = new Set(readdirSync(from))
-  for (const name of readdirSync(to))
-    if (!wanted.has(name)) rmSync(path.join(to, name), { recursive: true, force: true })
+  for (const name of readdirSync(to)) if (!wanted.has(name)) removeTree(path.join(to, name))
   for (const name of wanted) mirrorEntry(path.join(from, name), path.join(to, name))
   copyTimes(lstatSync(from), to)
 }
@@ -24,7 +28,7 @@ function mirrorEntry(source: string, target: string): void {
   const stat = lstatSync(source)
   let found = lstatSync(target, { throwIfNoEntry: false })
   if (found !== undefined && found.isDirectory() !== stat.isDirectory()) {
-    rmSync(target, { recursive: true, force: true })
+    removeTree(target)
     found = undefined
   }
   if (stat.isDirectory()) {
