@@ -30,6 +30,7 @@ function directories(home: string): { readonly proto: ProtoDriver; readonly held
       ownership: 'any',
       quota: 'none',
       inodeQuota: false,
+      mappedOwners: false,
       mountLabel: false,
     },
     create: unused,

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { chown, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { RuntimeMount } from '@graphdriver/image'
 
@@ -9,6 +9,7 @@ import type { RuntimeMount } from '@graphdriver/image'
 export async function writeContainerFiles(
   directory: string,
   hostname: string,
+  owner?: { readonly uid: number; readonly gid: number },
 ): Promise<readonly RuntimeMount[]> {
   const files = {
     '/etc/resolv.conf': await hostFile('/etc/resolv.conf'),
@@ -19,6 +20,7 @@ export async function writeContainerFiles(
     Object.entries(files).map(async ([destination, text]): Promise<RuntimeMount> => {
       const source = path.join(directory, path.basename(destination))
       await writeFile(source, text, { mode: 0o644 })
+      if (owner !== undefined) await chown(source, owner.uid, owner.gid)
       return { destination, type: 'bind', source, options: ['rbind', 'rprivate'] }
     }),
   )

@@ -9,14 +9,17 @@ import {
   type DiffDriver,
   type Driver,
   type GetOptions,
+  type IdMap,
   type LayerId,
   layerMount,
+  MappedViews,
   type Mount,
   type Quota,
   type StatusRow,
   type TarStream,
   type Usage,
 } from '@graphdriver/core'
+import { mappedMounts } from '@graphdriver/sys'
 import { discardLayer, hideLayer, makeLayer, reapLayers, type Tools } from './construction.ts'
 import { findLayer, layerExists, layersDirectory } from './layout.ts'
 
@@ -37,6 +40,7 @@ export class CopyingDriver implements Driver {
   readonly #tools: Tools
   readonly #workers: TreeWorkers
   readonly #diff: DiffDriver
+  readonly #views: MappedViews
   /** The volumes of layers that are in use, once for each `get`. */
   readonly #held = new Map<LayerId, readonly AsyncDisposable[]>()
   /** A layer was hidden and not wholly deleted; the next `remove` does it. */
@@ -51,6 +55,7 @@ export class CopyingDriver implements Driver {
     this.#tools = tools
     this.#workers = tools.workers
     this.#diff = naiveDiff(this, tools.workers)
+    this.#views = new MappedViews(name, home, mappedMounts)
   }
 
   create(id: LayerId, options?: CreateOptions): Promise<void> {
@@ -65,6 +70,7 @@ export class CopyingDriver implements Driver {
   async remove(id: LayerId, options?: CallOptions): Promise<void> {
     options?.signal?.throwIfAborted()
     await this.#reapLeftovers()
+    await this.#views.hide(id)
     const hidden = hideLayer(this.home, id)
     await this.#letGo(id, Number.POSITIVE_INFINITY)
     try {
@@ -85,11 +91,16 @@ export class CopyingDriver implements Driver {
     const volume = await this.#tools.limits.open(path)
     if (volume === undefined) return layerMount(id, path, false)
     this.#held.set(id, [...(this.#held.get(id) ?? []), volume])
-    return layerMount(id, path, false, (mounted) => this.put(mounted))
+    return layerMount(id, path, false, (mounted) => this.#letGo(mounted, 1))
   }
 
-  put(id: LayerId): Promise<void> {
-    return this.#letGo(id, 1)
+  async getMapped(id: LayerId, ids: IdMap, options?: GetOptions): Promise<Mount> {
+    return await this.#views.show(id, await this.get(id, options), ids)
+  }
+
+  async put(id: LayerId): Promise<void> {
+    await this.#views.putLeft(id)
+    await this.#letGo(id, 1)
   }
 
   async exists(id: LayerId): Promise<boolean> {

@@ -32,6 +32,8 @@ export interface Capabilities {
   readonly deviceNodes: boolean
   /** Whether files may belong to any uid and gid; `none` where they have neither those nor the modes of Unix. */
   readonly ownership: 'any' | 'mapped' | 'none'
+  /** Whether a layer can be shown with other owners (`getMapped`), where the kernel and the filesystem let it. */
+  readonly mappedOwners: boolean
   /**
    * By what means a layer is kept to its `size`: the filesystem's own count of a project, quota group or dataset, a
    * block device of that size, or a filesystem in a file (`loop`), which only grows.

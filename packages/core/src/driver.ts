@@ -57,6 +57,7 @@
  *   any failed call, leaves nothing behind but what `remove` clears.
  */
 import type { Capabilities } from './capabilities.ts'
+import type { IdMap } from './id-map.ts'
 import type { LayerId } from './id.ts'
 import type { Mount } from './mount.ts'
 
@@ -135,6 +136,18 @@ export interface ProtoDriver extends AsyncDisposable {
    * @throws GD_LAYER_NOT_FOUND
    */
   get(id: LayerId, options?: GetOptions): Promise<Mount>
+
+  /**
+   * The same with other owners, for a container in a user namespace: nothing is copied nor changed. What the map does not have
+   * belongs to nobody (65534), and only its readers can do something with it. What is written has the layer's owners on the disk,
+   * so that it can be committed, or be shown by another map another time.
+   *
+   * A driver that stacks shows a layer one way at a time. Drivers that cannot on any host leave it out.
+   *
+   * @throws GD_LAYER_NOT_FOUND, GD_INVALID_OPTION, GD_LAYER_IN_USE (by who has it another way), GD_DRIVER_UNSUPPORTED (this kernel,
+   *   filesystem or privilege)
+   */
+  getMapped?(id: LayerId, ids: IdMap, options?: GetOptions): Promise<Mount>
 
   /**
    * Drops one reference by id, for callers that do not hold the `Mount` (a plugin protocol, a runtime that was

@@ -40,6 +40,15 @@ export {
   parseLayerId,
   randomLayerId,
 } from './id.ts'
+export {
+  checkIdMap,
+  type IdMap,
+  idMapKey,
+  type IdRange,
+  mappedOtherwise,
+  requireMappable,
+  unmappable,
+} from './id-map.ts'
 export { KeyedMutex } from './keyed-mutex.ts'
 export type {
   CreateRWLayerOptions,
@@ -52,6 +61,7 @@ export type {
   StackedLayer,
 } from './layer-store.ts'
 export { layerMount, type Mount } from './mount.ts'
+export { type MappedMounts, MappedViews } from './mapped-views.ts'
 export { MountReferences } from './mount-references.ts'
 export {
   checkQuota,

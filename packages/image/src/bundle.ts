@@ -86,7 +86,8 @@ function runtimeProcess(options: BundleOptions): RuntimeProcess {
   const { config, rootfs, terminal = false, hostname } = options
   const { home, additionalGids, ...ids } = processUser(rootfs, options.user ?? config.config.User ?? '')
   // Who is not root cannot set groups of a user namespace it makes (user_namespaces(7)); runc refuses to try.
-  const grouped = additionalGids !== undefined && typeof options.rootless !== 'object'
+  const mayGroup = typeof options.rootless !== 'object' || process.geteuid?.() === 0
+  const grouped = additionalGids !== undefined && mayGroup
   const user = grouped ? { ...ids, additionalGids } : ids
   return {
     terminal,

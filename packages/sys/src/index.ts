@@ -58,6 +58,7 @@ export { FastZstd } from './zstd.ts'
 export { cstring, type Path } from './libc.ts'
 export { growExt4, growLoop, growXfs } from './grow.ts'
 export { attachLoop, detachLoop, findLoopDevices, type LoopDevice, type LoopOptions } from './loop.ts'
+export { mappedMounts, openMapped } from './mapped-mount.ts'
 export { fchmod, fchmodat, fchown, fchownat, futimens, utimensat } from './metadata.ts'
 export {
   contextOption,
@@ -102,6 +103,7 @@ export {
 } from './process.ts'
 export { freeSocket } from './socket.ts'
 export { lstatx, major, makedev, minor, type Stat, statx } from './stat.ts'
+export { type IdRanges, withUserNamespace } from './user-namespace.ts'
 export { linkat, mkdirat, mknodat, readlinkat, renameat2, symlinkat, unlinkat } from './tree.ts'
 export {
   fgetxattr,

@@ -11,6 +11,7 @@ import { generatedMutants } from './mutants/generated.ts'
 import { historyMutants } from './mutants/history.ts'
 import { leaksMutants } from './mutants/leaks.ts'
 import { lifecycleMutants } from './mutants/lifecycle.ts'
+import { mappedMutants } from './mutants/mapped.ts'
 import { mountMutants } from './mutants/mount.ts'
 import { namespacesMutants } from './mutants/namespaces.ts'
 import { quotaMutants } from './mutants/quota.ts'
@@ -33,6 +34,7 @@ export const mutants: readonly Mutant[] = [
   ...quotaMutants,
   ...quotaChangeMutants,
   ...namespacesMutants,
+  ...mappedMutants,
   ...concurrencyMutants,
   ...abortMutants,
   ...disposalMutants,

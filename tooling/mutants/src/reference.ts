@@ -36,8 +36,10 @@ import {
   type DriverDefinition,
   driverApiVersion,
   GraphDriverError,
+  type IdMap,
   type LayerId,
   layerMount,
+  MappedViews,
   type Mount,
   MountReferences,
   parseQuota,
@@ -59,6 +61,7 @@ import {
   isMountPoint,
   isSystemError,
   makeScratch,
+  mappedMounts,
   MNT,
   mount,
   moveToScratch,
@@ -75,7 +78,7 @@ import {
 
 export const referenceDepth = 40
 
-const capabilities: Omit<Capabilities, 'deviceNodes' | 'ownership'> = {
+const capabilities: Omit<Capabilities, 'deviceNodes' | 'ownership' | 'mappedOwners'> = {
   sharing: 'none',
   diff: { native: false, reason: 'whole trees are compared' },
   copyUp: 'none',
@@ -96,9 +99,11 @@ export class ReferenceDriver implements Driver {
     ...capabilities,
     deviceNodes: !inUserNamespace(),
     ownership: inUserNamespace() ? 'mapped' : 'any',
+    mappedOwners: !inUserNamespace(),
   }
   readonly workers: TreeWorkers = new TreeWorkers()
   readonly #references = new MountReferences(isMountPoint)
+  readonly views: MappedViews
   readonly #diff: DiffDriver = naiveDiff(this, this.workers)
   /** Something was left that could not be deleted; the next `remove` tries again. */
   #leftovers = false
@@ -107,6 +112,7 @@ export class ReferenceDriver implements Driver {
 
   constructor(home: string, readOnly = false) {
     this.home = home
+    this.views = new MappedViews(this.name, home, mappedMounts)
     this.#readOnly = readOnly
     if (readOnly) return
     mkdirSync(path.dirname(home), { recursive: true, mode: 0o711 })
@@ -196,6 +202,7 @@ export class ReferenceDriver implements Driver {
   async remove(id: LayerId, { signal }: CallOptions = {}): Promise<void> {
     signal?.throwIfAborted()
     if (this.#leftovers) await this.recover()
+    await this.views.hide(id)
     const target = this.mountPointOf(id)
     const hidden: Scratch[] = []
     await this.#references.forget(target, () => {
@@ -227,11 +234,20 @@ export class ReferenceDriver implements Driver {
       if (existsSync(image)) mountImage(image, target)
       else mount({ source: path.join(directory, 'tree'), target, flags: MS.BIND })
     })
-    return layerMount(id, target, false, (mounted) => this.put(mounted))
+    return layerMount(id, target, false, (mounted) => this.#put(mounted))
+  }
+
+  async getMapped(id: LayerId, ids: IdMap): Promise<Mount> {
+    return await this.views.show(id, await this.get(id), ids)
   }
 
   async put(id: LayerId): Promise<void> {
     if (this.#readOnly) return
+    await this.views.putLeft(id)
+    await this.#put(id)
+  }
+
+  async #put(id: LayerId): Promise<void> {
     const target = this.mountPointOf(id)
     await this.#references.release(target, () => unmountAt(target))
   }

@@ -1,6 +1,8 @@
 import { type DriverOptions, GraphDriverError, type LayerId } from '@graphdriver/core'
 import { dockerInitLayer } from '@graphdriver/layer-store'
 import { isMountPoint } from '@graphdriver/sys'
+import { getAs } from '../get-as.ts'
+import { idMapOf, type MapFlags } from '../id-maps.ts'
 import { openWithImage } from '../image-or-file.ts'
 import type { Invocation } from '../invocation.ts'
 import { Session } from '../session.ts'
@@ -8,7 +10,7 @@ import { findWritable } from '../subject.ts'
 import { isReentered } from '../user-namespace.ts'
 import { randomName } from '../writable-name.ts'
 
-export interface MountFlags {
+export interface MountFlags extends MapFlags {
   readonly name?: string
   readonly storageOpt?: DriverOptions
 }
@@ -25,10 +27,11 @@ interface Prepared {
  * where.
  */
 export async function mount(invocation: Invocation, word: string, flags: MountFlags): Promise<void> {
+  const ids = idMapOf(flags)
   const { session, name, id, created } = await prepare(invocation, word, flags)
   await using _ = session
   await session.requireNoDaemon()
-  const { path } = await session.driver.get(id, { signal: invocation.signal })
+  const { path } = await getAs(session.driver, id, ids, { signal: invocation.signal })
   if (isReentered() && isMountPoint(path)) {
     await session.driver.put(id)
     if (created) await remove(session, name)

@@ -1,25 +1,26 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { type DriverOptions, GraphDriverError, type LayerId } from '@graphdriver/core'
+import { type DriverOptions, GraphDriverError, type IdMap, type LayerId } from '@graphdriver/core'
 import { type Image, writeBundle } from '@graphdriver/image'
 import { dockerInitLayer } from '@graphdriver/layer-store'
 import { inUserNamespace } from '@graphdriver/sys'
 import { claim } from '../claim.ts'
 import { writeContainerFiles } from '../container-files.ts'
 import { ExitCodeError } from '../failure.ts'
+import { getAs } from '../get-as.ts'
+import { hostRootOf, idMapOf, type MapFlags } from '../id-maps.ts'
 import { openWithImage } from '../image-or-file.ts'
 import { Interrupted } from '../interruption.ts'
 import type { Invocation } from '../invocation.ts'
 import { chooseRuntime, type RuntimeName } from '../runtime/choose-runtime.ts'
 import type { Container } from '../runtime/container-runtime.ts'
 import { requireExecutable } from '../runtime/executable.ts'
-import { requireMappedUser } from '../runtime/mapped-user.ts'
+import { namespaceMaps, requireMappedUser } from '../runtime/mapped-user.ts'
+import { runPlace, showToMapped } from '../runtime/run-place.ts'
 import type { Session } from '../session.ts'
 import { supervise } from '../supervise.ts'
 import { randomName } from '../writable-name.ts'
 
-export interface RunFlags {
+export interface RunFlags extends MapFlags {
   readonly name?: string
   readonly storageOpt?: DriverOptions
   readonly keep?: boolean
@@ -64,8 +65,9 @@ async function runImage(run: Run): Promise<number> {
   const keep = flags.rm !== true && (flags.keep === true || flags.name !== undefined)
   await using layer = await createLayer(run, name, keep)
   if (keep) invocation.log.info(`writable layer '${name}' stays`)
-  await using mount = await session.driver.get(layer.id, { signal: invocation.signal })
-  return await runOn(mount.path, name, run)
+  const ids = idMapOf(flags)
+  await using mount = await getAs(session.driver, layer.id, ids, { signal: invocation.signal })
+  return await runOn(mount.path, name, run, ids)
 }
 
 /** A writable layer that goes when it is disposed, or is kept. */
@@ -121,13 +123,14 @@ async function runOn(
   rootfs: string,
   name: string,
   { invocation, image, command, flags }: Run,
+  ids: IdMap | undefined,
 ): Promise<number> {
   const { log, settings, signal, interruption } = invocation
-  await using scratch = await scratchDirectory()
+  await using scratch = await runPlace()
   const hostname = flags.hostname ?? (/^[a-f0-9]{12}$/.test(name) ? name : randomName())
   const bundle = scratch.path
   const spec = await writeBundle(bundle, {
-    rootfs,
+    rootfs: ids === undefined ? rootfs : showToMapped(bundle, rootfs, ids),
     config: image.config,
     args: command,
     env: flags.env,
@@ -136,10 +139,10 @@ async function runOn(
     hostname,
     readonly: flags.readOnly,
     terminal: process.stdin.isTTY && process.stdout.isTTY,
-    mounts: await writeContainerFiles(bundle, hostname),
-    rootless: inUserNamespace(),
+    mounts: await writeContainerFiles(bundle, hostname, ids && hostRootOf(ids)),
+    rootless: ids === undefined ? inUserNamespace() : namespaceMaps(ids),
   })
-  requireMappedUser(spec)
+  requireMappedUser(spec, ids)
   requireExecutable(spec)
   const container: Container = {
     id: `graphdriver-${randomName()}`,
@@ -150,9 +153,4 @@ async function runOn(
   const runtime = await chooseRuntime(container, { wanted: flags.runtime, root: settings.root, log })
   signal.throwIfAborted()
   return await supervise(await runtime.start(container), interruption)
-}
-
-async function scratchDirectory(): Promise<{ readonly path: string } & AsyncDisposable> {
-  const directory = await mkdtemp(path.join(tmpdir(), 'graphdriver-run-'))
-  return { path: directory, [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }) }
 }

@@ -8,6 +8,7 @@ import {
   close,
   ficlone,
   filesystemName,
+  type IdRanges,
   lsetxattr,
   MOUNT_ATTR,
   mountSetattr,
@@ -16,27 +17,36 @@ import {
   openTree,
   statfs,
   tryAt,
+  type Unwritable,
+  withUserNamespace,
 } from '@graphdriver/sys'
 import { namesTypes } from '@graphdriver/sys/overlayfs'
 import { formatBytes } from '../quantity.ts'
 import { type Fact, no, tried, yes } from './fact.ts'
-import { type OtherNamespace, otherNamespace } from './other-namespace.ts'
 
 export async function placeFacts(root: string): Promise<readonly Fact[]> {
   const directory = nearestDirectory(root)
-  const namespace = await otherNamespace()
-  await using _ = typeof namespace === 'string' ? undefined : namespace
-  const tried = tryAt(directory, (scratch) => [
-    yes('writable', 'the data root can be written', directory),
-    types(scratch),
-    reflink(scratch),
-    attributes(scratch, 'trusted', 'which the kernel’s overlays of root need'),
-    attributes(scratch, 'user', 'which overlays in a user namespace need'),
-    idMapping(scratch, namespace),
-  ])
+  const examine = (namespace: number | string): readonly Fact[] | Unwritable =>
+    tryAt(directory, (scratch) => [
+      yes('writable', 'the data root can be written', directory),
+      types(scratch),
+      reflink(scratch),
+      attributes(scratch, 'trusted', 'which the kernel’s overlays of root need'),
+      attributes(scratch, 'user', 'which overlays in a user namespace need'),
+      idMapping(scratch, namespace),
+    ])
+  const tried = await withUserNamespace(firstUsers, (fd) => examine(fd)).catch((error: unknown) =>
+    examine(error instanceof Error ? error.message : String(error)),
+  )
   const facts =
     'supported' in tried ? [no('writable', 'the data root can be written', tried.reason, tried.hint)] : tried
   return [room(directory), inodes(directory), ...facts, quotas(directory)]
+}
+
+/** The ids that distributions give to the first user. */
+const firstUsers: IdRanges = {
+  uids: [{ inside: 0, outside: 100_000, count: 65_536 }],
+  gids: [{ inside: 0, outside: 100_000, count: 65_536 }],
 }
 
 function room(directory: string): Fact {
@@ -99,7 +109,7 @@ function attributes(scratch: string, space: 'trusted' | 'user', who: string): Fa
 }
 
 /** By a copy of a mount that is attached nowhere. */
-function idMapping(scratch: string, namespace: OtherNamespace | string): Fact {
+function idMapping(scratch: string, namespace: number | string): Fact {
   const [id, title] = [
     'idmapped-mounts',
     'mounts with other owners (idmapped), so that no image is copied for them',
@@ -108,7 +118,7 @@ function idMapping(scratch: string, namespace: OtherNamespace | string): Fact {
   const map = (): void => {
     const tree = openTree(AT_FDCWD, scratch, OPEN_TREE.CLONE)
     try {
-      mountSetattr(tree, '', AT_EMPTY_PATH, { set: MOUNT_ATTR.IDMAP, userNamespace: namespace.fd })
+      mountSetattr(tree, '', AT_EMPTY_PATH, { set: MOUNT_ATTR.IDMAP, userNamespace: namespace })
     } finally {
       close(tree)
     }

@@ -9,6 +9,9 @@ import type { TreeFlags } from '../commands/tree.ts'
 import type { GlobalFlags } from '../settings.ts'
 import { append, type Perform, storageOption, sub } from './parts.ts'
 
+const usersMap = 'who in it is who on the host, such as 0:100000:65536; may be repeated'
+const groupsMap = 'the same of groups; by default as users'
+
 export function addLayerCommands(program: Command, perform: Perform): void {
   addRun(program, perform)
   sub(program, 'history', 'tell how an image was made, or what its layers did to a path')
@@ -32,6 +35,8 @@ export function addLayerCommands(program: Command, perform: Perform): void {
     .argument('<image|name>')
     .option('--name <name>', 'of the new writable layer')
     .addOption(storageOption())
+    .option('--uidmap <inside:outside:count>', usersMap, append)
+    .option('--gidmap <inside:outside:count>', groupsMap, append)
     .action((word: string, flags: MountFlags, command: Command) =>
       perform(command.optsWithGlobals(), async (call) =>
         (await import('../commands/mount.ts')).mount(call, word, flags),
@@ -111,6 +116,8 @@ function addRun(program: Command, perform: Perform): void {
     .option('-w, --workdir <directory>', 'in the container')
     .option('-u, --user <user[:group]>', 'names or numbers')
     .option('--hostname <name>', "the container's")
+    .option('--uidmap <inside:outside:count>', usersMap, append)
+    .option('--gidmap <inside:outside:count>', groupsMap, append)
     .option('--read-only', 'the process cannot write to its root filesystem')
     .action((word: string, rest: string[], flags: RunFlags, command: Command) => {
       const args = rest[0] === '--' ? rest.slice(1) : rest

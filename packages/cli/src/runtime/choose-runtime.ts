@@ -64,7 +64,10 @@ async function refusalOf(
   container: Container,
   root: string,
 ): Promise<string | undefined> {
-  const file = path.join(root, '.graphdriver', 'runtimes', `${runtime.name}-${hostKey(command)}`)
+  const isMapped = container.spec.linux.uidMappings !== undefined
+  if (isMapped && !runtime.mapsUsers) return 'it gives no container a user namespace of its own'
+  const key = `${hostKey(command)}${isMapped ? '-mapped' : ''}`
+  const file = path.join(root, '.graphdriver', 'runtimes', `${runtime.name}-${key}`)
   if ((await readRemembered(file)) === 'usable\n') return undefined
   const refusal = await runtime.trial(container)
   if (refusal === undefined) {

@@ -12,6 +12,7 @@ import type { Container, ContainerRuntime, RunningContainer } from './container-
  */
 export class ChrootRuntime implements ContainerRuntime {
   readonly name = 'chroot'
+  readonly mapsUsers = false
   readonly #unshare: string
 
   constructor(unshare: string) {

@@ -23,6 +23,8 @@ export interface RunningContainer {
 export interface ContainerRuntime {
   /** `runc`, `crun` or `chroot`. */
   readonly name: string
+  /** Whether it makes the user namespace that a configuration has. */
+  readonly mapsUsers: boolean
   /** Prepares the container and throws it away again, without its process. @returns why that failed, if it did */
   trial(container: Container): Promise<string | undefined>
   start(container: Container): Promise<RunningContainer>

@@ -13,6 +13,7 @@ import {
 /** runc and crun, which share one command line. */
 export class OciRuntime implements ContainerRuntime {
   readonly name: string
+  readonly mapsUsers = true
   readonly #command: string
 
   constructor(name: string, command: string) {

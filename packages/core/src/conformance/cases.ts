@@ -12,6 +12,7 @@ import { generated } from './cases/generated.ts'
 import { history } from './cases/history.ts'
 import { leaks } from './cases/leaks.ts'
 import { lifecycle } from './cases/lifecycle.ts'
+import { mappedCases } from './cases/mapped.ts'
 import { mount } from './cases/mount.ts'
 import { namespaces } from './cases/namespaces.ts'
 import { quota } from './cases/quota.ts'
@@ -33,6 +34,7 @@ export const allCases: readonly ConformanceCase[] = [
   ...quota,
   ...quotaChange,
   ...namespaces,
+  ...mappedCases,
   ...concurrency,
   ...abort,
   ...disposal,

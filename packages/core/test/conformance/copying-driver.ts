@@ -24,6 +24,7 @@ const capabilities: Capabilities = {
   ownership: 'any',
   quota: 'none',
   inodeQuota: false,
+  mappedOwners: false,
   mountLabel: false,
 }
 

@@ -42,6 +42,7 @@ function leaking(leak: (home: string) => unknown): DriverDefinition {
           ownership: 'any',
           quota: 'none',
           inodeQuota: false,
+          mappedOwners: false,
           mountLabel: false,
         },
         async create(id) {

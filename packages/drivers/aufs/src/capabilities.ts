@@ -22,6 +22,7 @@ export function capabilitiesOf(engine: Engine, limits: LayerQuota): Capabilities
     ownership: mapped ? 'mapped' : 'any',
     quota: limits.degree,
     inodeQuota: limits.degree !== 'none',
+    mappedOwners: false,
     mountLabel: hasSelinux(),
   }
 }

@@ -10,15 +10,17 @@ import {
   type DiffDriver,
   type Driver,
   type GetOptions,
+  type IdMap,
   type LayerId,
   layerMount,
+  MappedViews,
   type Mount,
   type Quota,
   type StatusRow,
   type TarStream,
   type Usage,
 } from '@graphdriver/core'
-import { hasCapability, inUserNamespace } from '@graphdriver/sys'
+import { mappedMounts, hasCapability, inUserNamespace } from '@graphdriver/sys'
 import { discardLayer, hideLayer, makeLayer, reapLayers } from './construction.ts'
 import { touchedSince } from './difference.ts'
 import { quotaAt } from './host.ts'
@@ -33,6 +35,7 @@ export class BtrfsDriver implements Driver {
   readonly #options: BtrfsOptions
   readonly #workers: TreeWorkers
   readonly #diff: DiffDriver
+  readonly #views: MappedViews
   readonly #readOnly: boolean
   /** A layer was hidden and not wholly deleted; the next `remove` does it. */
   #leftovers = false
@@ -48,6 +51,7 @@ export class BtrfsDriver implements Driver {
     this.#options = options
     this.#workers = workers
     this.#diff = naiveDiff(this, workers)
+    this.#views = new MappedViews(this.name, home, mappedMounts)
     this.#readOnly = readOnly
   }
 
@@ -73,6 +77,7 @@ export class BtrfsDriver implements Driver {
   async remove(id: LayerId, options?: CallOptions): Promise<void> {
     options?.signal?.throwIfAborted()
     await this.#reapLeftovers()
+    await this.#views.hide(id)
     const hidden = hideLayer(this.home, id)
     await forgetSize(this.home, id)
     try {
@@ -91,8 +96,12 @@ export class BtrfsDriver implements Driver {
     return layerMount(id, path, false)
   }
 
-  put(): Promise<void> {
-    return Promise.resolve()
+  async getMapped(id: LayerId, ids: IdMap, options?: GetOptions): Promise<Mount> {
+    return await this.#views.show(id, await this.get(id, options), ids)
+  }
+
+  put(id: LayerId): Promise<void> {
+    return this.#views.putLeft(id)
   }
 
   async exists(id: LayerId): Promise<boolean> {
@@ -208,6 +217,7 @@ function capabilitiesOf(home: string, { minSpace }: BtrfsOptions): Capabilities 
     ownership: mapped ? 'mapped' : 'any',
     quota: quota ? 'qgroup' : 'none',
     inodeQuota: false,
+    mappedOwners: !mapped,
     mountLabel: false,
   }
 }

@@ -7,9 +7,11 @@ import {
   type DiffDriver,
   type Driver,
   type GetOptions,
+  type IdMap,
   type GraphDriverError,
   type LayerId,
   layerMount,
+  MappedViews,
   type Mount,
   MountReferences,
   mountLabelOf,
@@ -23,6 +25,7 @@ import {
   hasSelinux,
   isMountPoint,
   isSystemError,
+  mappedMounts,
   statfs,
   syncFilesystem,
 } from '@graphdriver/sys'
@@ -58,6 +61,7 @@ export class DeviceMapperDriver implements Driver {
     ownership: 'any',
     quota: 'device',
     inodeQuota: false,
+    mappedOwners: true,
     mountLabel: hasSelinux(),
   }
   protected readonly devices: DeviceSet
@@ -65,6 +69,7 @@ export class DeviceMapperDriver implements Driver {
   readonly #workers: TreeWorkers
   readonly #references = new MountReferences(isMountPoint)
   readonly #diff: DiffDriver
+  readonly #views: MappedViews
   /** A device was set aside and not deleted; the next `remove` tries again. */
   #leftovers: boolean
 
@@ -79,6 +84,7 @@ export class DeviceMapperDriver implements Driver {
     this.#host = host
     this.#workers = workers
     this.#diff = naiveDiff(this, workers)
+    this.#views = new MappedViews(this.name, this.home, mappedMounts)
     this.#leftovers = !clean
   }
 
@@ -94,6 +100,7 @@ export class DeviceMapperDriver implements Driver {
 
   async remove(id: LayerId, { signal }: CallOptions = {}): Promise<void> {
     signal?.throwIfAborted()
+    await this.#views.hide(id)
     await this.#references.forget(mountPoint(this.home, id), () =>
       this.devices.locked(async () => {
         if (this.#leftovers) this.#leftovers = !(await this.devices.reap())
@@ -109,11 +116,20 @@ export class DeviceMapperDriver implements Driver {
     await this.#references.acquire(target, () =>
       this.devices.locked(() => mountLayer(this.devices, id, label), signal),
     )
-    return layerMount(id, treeAt(target), false, (mounted) => this.put(mounted))
+    return layerMount(id, treeAt(target), false, (mounted) => this.#put(mounted))
+  }
+
+  async getMapped(id: LayerId, ids: IdMap, options?: GetOptions): Promise<Mount> {
+    return await this.#views.show(id, await this.get(id, options), ids)
   }
 
   /** @throws GD_NO_SPACE, SystemError when what was written cannot be kept; it is unmounted all the same */
   async put(id: LayerId): Promise<void> {
+    await this.#views.putLeft(id)
+    await this.#put(id)
+  }
+
+  async #put(id: LayerId): Promise<void> {
     const target = mountPoint(this.home, id)
     let lost: Error | undefined
     await this.#references.release(target, () =>

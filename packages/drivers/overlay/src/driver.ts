@@ -13,23 +13,38 @@ import {
   type CallOptions,
   type Capabilities,
   type Change,
+  checkIdMap,
   type CreateOptions,
   type DiffDriver,
   type Driver,
   type GetOptions,
+  type IdMap,
+  idMapKey,
   type LayerId,
   layerMount,
+  MappedViews,
+  mappedOtherwise,
   type Mount,
   MountReferences,
   mountLabelOf,
   type Quota,
+  requireMappable,
   type StatusRow,
   type TarStream,
+  unmappable,
   type Usage,
 } from '@graphdriver/core'
 import { StackVolumes } from '@graphdriver/quota'
-import { isSystemError, type Scratch } from '@graphdriver/sys'
-import { Departures, isStackMounted, mountExclusively, type OverlayHost } from '@graphdriver/sys/overlayfs'
+import { isSystemError, mappedMounts, type Scratch } from '@graphdriver/sys'
+import {
+  Departures,
+  isStackMounted,
+  mountExclusively,
+  mountMappedStack,
+  notedMap,
+  noteMap,
+  type OverlayHost,
+} from '@graphdriver/sys/overlayfs'
 import { applyToCopy } from './application.ts'
 import { capabilitiesOf } from './capabilities.ts'
 import { discardLayer, hideLayer, makeLayer, reapLayers, type Tools } from './construction.ts'
@@ -46,6 +61,7 @@ export class OverlayDriver implements Driver {
   protected readonly volumes: StackVolumes
   readonly #references = new MountReferences(isStackMounted)
   readonly #departures = new Departures()
+  readonly #views: MappedViews
   readonly #naive: DiffDriver
   readonly #whiteouts: OverlayWhiteouts
   /** A layer was hidden and not wholly deleted; the next `remove` does it. */
@@ -68,6 +84,7 @@ export class OverlayDriver implements Driver {
     this.host = host
     this.#workers = workers
     this.#naive = naiveDiff(this, workers)
+    this.#views = new MappedViews(this.name, home, mappedMounts)
     this.#whiteouts = { format: 'overlay', xattr: host.xattr }
   }
 
@@ -83,6 +100,7 @@ export class OverlayDriver implements Driver {
   async remove(id: LayerId, options?: CallOptions): Promise<void> {
     options?.signal?.throwIfAborted()
     await this.#reapLeftovers()
+    await this.#views.hide(id)
     let hidden: Scratch | undefined
     await this.#references.forget(layerPaths(this.home, id).merged, async () => {
       hidden = hideLayer(this.home, id)
@@ -103,14 +121,34 @@ export class OverlayDriver implements Driver {
     const form = await readForm(this.home, id)
     const { root, merged, committed } = layerPaths(this.home, id)
     if (form.kind === 'tree') return layerMount(id, root, existsSync(committed))
-    const { lower } = form
-    await this.#references.acquire(merged, () => this.#mount(id, lower, options))
+    await this.#show(id, form.lower, options)
     return layerMount(id, merged, false, (mounted) => this.put(mounted))
+  }
+
+  async getMapped(id: LayerId, ids: IdMap, options: GetOptions = {}): Promise<Mount> {
+    options.signal?.throwIfAborted()
+    checkIdMap(ids)
+    const form = await readForm(this.home, id)
+    const { directory, root, merged, committed } = layerPaths(this.home, id)
+    if (form.kind === 'tree') return this.#views.show(id, layerMount(id, root, existsSync(committed)), ids)
+    requireMappable(this.name, id, this.host.program, volumeOf(directory).exists() ? [id] : [])
+    await this.#show(id, form.lower, options, ids)
+    return layerMount(id, merged, false, (mounted) => this.put(mounted))
+  }
+
+  /** Mounts it, or joins who has it mounted in the same manner. */
+  async #show(id: LayerId, lower: LayerId | undefined, options: GetOptions, ids?: IdMap): Promise<void> {
+    const { merged, directory } = layerPaths(this.home, id)
+    let isOurs = false
+    await this.#references.acquire(merged, async () => (isOurs = await this.#mount(id, lower, options, ids)))
+    if (isOurs || notedMap(directory) === (ids && idMapKey(ids))) return
+    await this.put(id)
+    throw mappedOtherwise(this.name, id)
   }
 
   async put(id: LayerId): Promise<void> {
     const { directory, merged, work } = layerPaths(this.home, id)
-    if (!isThere(work)) return
+    if (!isThere(work)) return await this.#views.putLeft(id)
     await this.#references.release(merged, async () => {
       await this.#departures.unmount({ target: merged, lock: work })
       // A filesystem in a file is unmounted next, which nothing may use then.
@@ -227,7 +265,12 @@ export class OverlayDriver implements Driver {
   }
 
   /** @returns whether this call mounted it */
-  async #mount(id: LayerId, lower: LayerId | undefined, { mountLabel }: GetOptions): Promise<boolean> {
+  async #mount(
+    id: LayerId,
+    lower: LayerId | undefined,
+    { mountLabel }: GetOptions,
+    ids: IdMap | undefined,
+  ): Promise<boolean> {
     const { home } = this
     const { directory, merged, work } = layerPaths(home, id)
     const { options, appendsLower } = this.host
@@ -235,15 +278,20 @@ export class OverlayDriver implements Driver {
     const upper = { diff: path.join(id, 'upper'), work: path.join(id, 'work') }
     await this.#departures.gone(merged)
     try {
-      const prepare = (): void => this.#tools.limits.makeRoom(directory, work)
+      const prepare = (): void => {
+        this.#tools.limits.makeRoom(directory, work)
+        noteMap(directory, ids && idMapKey(ids))
+      }
       const point = { home, target: merged, lock: work, appendsLower, prepare }
       const below = lower === undefined ? path.join(id, 'nothing') : path.join(lower, 'root')
-      const mount = (): Promise<boolean> => mountExclusively(point, { lower: [below], upper, options, label })
+      const stack = { lower: [below], upper, options, label }
+      const mount = (): Promise<boolean> =>
+        ids === undefined ? mountExclusively(point, stack) : mountMappedStack(point, stack, ids)
       return await this.volumes.holding(id, () => this.#tools.limits.mounting(directory, mount))
     } catch (error) {
       // Removed since its record was read, it is a layer that is not found.
       if (isSystemError(error, 'ENOENT')) await readForm(home, id)
-      throw error
+      throw ids === undefined ? error : unmappable(this.name, id, error)
     }
   }
 

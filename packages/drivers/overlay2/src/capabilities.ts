@@ -18,6 +18,7 @@ export function capabilitiesOf(host: OverlayHost, limits: LayerQuota): Capabilit
     ownership: mapped ? 'mapped' : 'any',
     quota: limits.degree,
     inodeQuota: limits.degree !== 'none',
+    mappedOwners: !mapped && host.program === undefined,
     mountLabel: host.program === undefined && hasSelinux(),
   }
 }

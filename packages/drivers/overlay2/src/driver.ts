@@ -10,24 +10,31 @@ import {
   type CallOptions,
   type Capabilities,
   type Change,
+  checkIdMap,
   type CreateOptions,
   type DiffDriver,
   type Driver,
   type GetOptions,
+  type IdMap,
+  idMapKey,
   isGraphDriverError,
   type LayerId,
   layerMount,
+  MappedViews,
+  mappedOtherwise,
   type Mount,
   MountReferences,
   mountLabelOf,
   type Quota,
+  requireMappable,
   type StatusRow,
   type TarStream,
+  unmappable,
   type Usage,
 } from '@graphdriver/core'
 import { StackVolumes } from '@graphdriver/quota'
-import { isSystemError, type Scratch } from '@graphdriver/sys'
-import { Departures, isStackMounted, type OverlayHost } from '@graphdriver/sys/overlayfs'
+import { isSystemError, mappedMounts, type Scratch } from '@graphdriver/sys'
+import { Departures, isStackMounted, notedMap, type OverlayHost } from '@graphdriver/sys/overlayfs'
 import { capabilitiesOf } from './capabilities.ts'
 import { discardLayer, hideLayer, inheritRoot, makeLayer, reapLayers, type Tools } from './construction.ts'
 import { describeHost, describeLayer } from './description.ts'
@@ -45,6 +52,7 @@ export class Overlay2Driver implements Driver {
   readonly #workers: TreeWorkers
   readonly #references = new MountReferences(isStackMounted)
   readonly #departures = new Departures()
+  readonly #views: MappedViews
   readonly #naive: DiffDriver
   readonly #whiteouts: OverlayWhiteouts
   protected readonly volumes: StackVolumes
@@ -65,6 +73,7 @@ export class Overlay2Driver implements Driver {
     this.host = host
     this.#workers = workers
     this.#naive = naiveDiff(this, workers)
+    this.#views = new MappedViews(this.name, home, mappedMounts)
     this.volumes = new StackVolumes(
       (id) => readVolumes(home, id),
       (id) => limits.open(layerPaths(home, id).directory),
@@ -87,6 +96,7 @@ export class Overlay2Driver implements Driver {
   async remove(id: LayerId, options?: CallOptions): Promise<void> {
     options?.signal?.throwIfAborted()
     await this.#reapLeftovers()
+    await this.#views.hide(id)
     const hidden: Scratch[] = []
     await this.#references.forget(layerPaths(this.home, id).merged, async () => {
       hidden.push(...hideLayer(this.home, id))
@@ -110,14 +120,36 @@ export class Overlay2Driver implements Driver {
     const record = await readAndMend(this.home, id)
     const paths = layerPaths(this.home, id)
     if (!isStack(paths, record)) return layerMount(id, paths.diff, isCommitted(paths))
-    await this.#references.acquire(paths.merged, () => this.#mount(id, record, options))
+    await this.#show(id, record, options)
     return layerMount(id, paths.merged, isCommitted(paths), (mounted) => this.put(mounted))
+  }
+
+  async getMapped(id: LayerId, ids: IdMap, options: GetOptions = {}): Promise<Mount> {
+    options.signal?.throwIfAborted()
+    checkIdMap(ids)
+    const record = await readAndMend(this.home, id)
+    const paths = layerPaths(this.home, id)
+    if (!isStack(paths, record))
+      return this.#views.show(id, layerMount(id, paths.diff, isCommitted(paths)), ids)
+    requireMappable(this.name, id, this.host.program, await readVolumes(this.home, id))
+    await this.#show(id, record, options, ids)
+    return layerMount(id, paths.merged, isCommitted(paths), (mounted) => this.put(mounted))
+  }
+
+  /** Mounts it, or joins who has it mounted in the same manner. */
+  async #show(id: LayerId, record: LayerRecord, options: GetOptions, ids?: IdMap): Promise<void> {
+    const { merged, directory } = layerPaths(this.home, id)
+    let isOurs = false
+    await this.#references.acquire(merged, async () => (isOurs = await this.#mount(id, record, options, ids)))
+    if (isOurs || notedMap(directory) === (ids && idMapKey(ids))) return
+    await this.put(id)
+    throw mappedOtherwise(this.name, id)
   }
 
   async put(id: LayerId): Promise<void> {
     const paths = layerPaths(this.home, id)
     try {
-      if (!isStack(paths, await readLayer(this.home, id))) return
+      if (!isStack(paths, await readLayer(this.home, id))) return await this.#views.putLeft(id)
     } catch (error) {
       if (isGraphDriverError(error, 'GD_LAYER_NOT_FOUND')) return
       throw error
@@ -268,18 +300,24 @@ export class Overlay2Driver implements Driver {
   }
 
   /** @returns whether this call mounted it */
-  async #mount(id: LayerId, record: LayerRecord, { mountLabel }: GetOptions): Promise<boolean> {
+  async #mount(
+    id: LayerId,
+    record: LayerRecord,
+    { mountLabel }: GetOptions,
+    ids: IdMap | undefined,
+  ): Promise<boolean> {
     const label = mountLabelOf(`layer ${id}`, mountLabel, this.capabilities)
     await this.#departures.gone(layerPaths(this.home, id).merged)
     try {
       const { limits } = this.#tools
-      const mount = (): Promise<boolean> => mountLayer(this.home, id, record, this.host, limits, label)
+      const mount = (): Promise<boolean> =>
+        mountLayer(this.home, id, record, this.host, limits, { label, ids })
       const { directory } = layerPaths(this.home, id)
       return await this.volumes.holding(id, () => limits.mounting(directory, mount))
     } catch (error) {
       // Removed since its record was read, it is a layer that is not found.
       if (isSystemError(error, 'ENOENT')) await readLayer(this.home, id)
-      throw error
+      throw ids === undefined ? error : unmappable(this.name, id, error)
     }
   }
 

@@ -1,17 +1,27 @@
 /** Showing one layer with everything below it at its `merged/`. */
 import { existsSync } from 'node:fs'
-import { GraphDriverError, type LayerId } from '@graphdriver/core'
+import { GraphDriverError, type IdMap, idMapKey, type LayerId } from '@graphdriver/core'
 import type { LayerQuota } from '@graphdriver/quota'
 import { getpagesize, isSystemError } from '@graphdriver/sys'
 import {
   type Departures,
   maximumDepth,
   mountExclusively,
+  mountMappedStack,
+  noteMap,
   type OverlayHost,
   type Stack,
 } from '@graphdriver/sys/overlayfs'
 import { type LayerPaths, layerPaths, type LayerRecord } from './layout.ts'
 import { repairLinks } from './links.ts'
+
+/** In which manner a layer is mounted. */
+export interface MountManner {
+  /** SELinux context. */
+  readonly label?: string | undefined
+  /** With other owners. */
+  readonly ids?: IdMap | undefined
+}
 
 /**
  * Mounts the layer, unless another process has done so meanwhile.
@@ -25,20 +35,24 @@ export async function mountLayer(
   record: LayerRecord,
   host: OverlayHost,
   limits: LayerQuota,
-  label?: string,
+  { label, ids }: MountManner,
 ): Promise<boolean> {
   const paths = layerPaths(home, id)
   const stack = stackOf(id, record.lower, host, isCommitted(paths), label)
   const { directory, merged, work } = paths
   const { appendsLower, program } = host
-  const prepare = (): void => limits.makeRoom(directory, work)
+  const prepare = (): void => {
+    limits.makeRoom(directory, work)
+    noteMap(directory, ids && idMapKey(ids))
+  }
   const point = { home, target: merged, lock: work, appendsLower, program, prepare }
+  const mount = (): Promise<boolean> =>
+    ids === undefined ? mountExclusively(point, stack) : mountMappedStack(point, stack, ids)
   try {
-    return await mountExclusively(point, stack)
+    return await mount()
   } catch (error) {
     // A backup that left l/ out: the layers below know their own short names.
-    if (isSystemError(error, 'ENOENT') && (await repairLinks(home)) > 0)
-      return await mountExclusively(point, stack)
+    if (isSystemError(error, 'ENOENT') && (await repairLinks(home)) > 0) return await mount()
     if (isSystemError(error, 'E2BIG')) throw tooDeep(id, record, host, error)
     throw error
   }

@@ -43,6 +43,7 @@ function capabilitiesOf({ reflink }: CopyHost, quota: Capabilities['quota']): Ca
     ownership: mapped ? 'mapped' : 'any',
     quota,
     inodeQuota: quota !== 'none',
+    mappedOwners: !mapped,
     mountLabel: false,
   }
 }

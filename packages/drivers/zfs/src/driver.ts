@@ -8,10 +8,12 @@ import {
   type DiffDriver,
   type Driver,
   type GetOptions,
+  type IdMap,
   GraphDriverError,
   isGraphDriverError,
   type LayerId,
   layerMount,
+  MappedViews,
   type Mount,
   MountReferences,
   mountLabelOf,
@@ -27,6 +29,7 @@ import {
   hasSelinux,
   isMountPoint,
   isSystemError,
+  mappedMounts,
   mount,
   removeMountPoint,
 } from '@graphdriver/sys'
@@ -59,12 +62,14 @@ export class ZfsDriver implements Driver {
     ownership: 'any',
     quota: 'dataset',
     inodeQuota: false,
+    mappedOwners: true,
     mountLabel: hasSelinux(),
   }
   readonly #filesystem: string
   readonly #workers: TreeWorkers
   readonly #references = new MountReferences(isMountPoint)
   readonly #diff: DiffDriver
+  readonly #views: MappedViews
   /** A layer was hidden and not deleted; the next `remove` tries again. */
   #leftovers = false
 
@@ -78,6 +83,7 @@ export class ZfsDriver implements Driver {
     this.#filesystem = filesystem
     this.#workers = workers
     this.#diff = naiveDiff(this, workers)
+    this.#views = new MappedViews(this.name, this.home, mappedMounts)
   }
 
   async create(id: LayerId, { parent, signal, storageOptions }: CreateOptions = {}): Promise<void> {
@@ -92,6 +98,7 @@ export class ZfsDriver implements Driver {
 
   async remove(id: LayerId, options?: CallOptions): Promise<void> {
     options?.signal?.throwIfAborted()
+    await this.#views.hide(id)
     if (this.#leftovers) this.#leftovers = !reapDatasets(this.#filesystem)
     let hidden: string | undefined
     await this.#references.forget(mountPoint(this.home, id), async () => {
@@ -105,10 +112,19 @@ export class ZfsDriver implements Driver {
     const target = mountPoint(this.home, id)
     const label = mountLabelOf(`layer ${id}`, mountLabel, this.capabilities)
     await this.#references.acquire(target, () => this.#mount(id, target, label))
-    return layerMount(id, target, false, (mounted) => this.put(mounted))
+    return layerMount(id, target, false, (mounted) => this.#put(mounted))
+  }
+
+  async getMapped(id: LayerId, ids: IdMap, options?: GetOptions): Promise<Mount> {
+    return await this.#views.show(id, await this.get(id, options), ids)
   }
 
   async put(id: LayerId): Promise<void> {
+    await this.#views.putLeft(id)
+    await this.#put(id)
+  }
+
+  async #put(id: LayerId): Promise<void> {
     const target = mountPoint(this.home, id)
     await this.#references.release(target, () => {
       detach(target)

@@ -10,6 +10,7 @@ export {
   mountOptions,
   type Stack,
 } from './mount-data.ts'
+export { mountMappedStack, notedMap, noteMap } from './mapped.ts'
 export { isStackMounted, type MountPoint, mountStack, openStack } from './stack.ts'
 export type { OverlayXattr, UpperIsDiff } from './trial.ts'
 export { examineProgram, standardProgram } from './program.ts'

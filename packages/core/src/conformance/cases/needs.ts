@@ -7,6 +7,9 @@ type Needs = (capabilities: Capabilities) => string | undefined
 export const anyOwner: Needs = ({ ownership }) =>
   ownership === 'any' ? undefined : 'files cannot belong to anybody here'
 
+export const mappedOwners: Needs = (capabilities) =>
+  capabilities.mappedOwners ? undefined : 'layers are shown with their own owners only here'
+
 export const deviceNodes: Needs = (capabilities) =>
   capabilities.deviceNodes ? undefined : 'device nodes cannot be made here'
 

@@ -41,6 +41,7 @@ const capabilities: Capabilities = {
   ownership: 'none',
   quota: 'device',
   inodeQuota: false,
+  mappedOwners: false,
   mountLabel: false,
 }
 

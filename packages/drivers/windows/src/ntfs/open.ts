@@ -45,6 +45,7 @@ function capabilities(quota: Capabilities['quota']): Capabilities {
     ownership: 'any',
     quota,
     inodeQuota: quota !== 'none',
+    mappedOwners: false,
     mountLabel: false,
   }
 }
