@@ -1,6 +1,7 @@
 /** The command as somebody who may mount nothing: it goes on in a user namespace. */
 import { existsSync } from 'node:fs'
 import path from 'node:path'
+import { run } from '@graphdriver/sys'
 import { need } from '@tooling/lab'
 import { describe, expect, test } from 'vitest'
 import { demoImage, demoName, graphdriver, json, start, succeed } from './graphdriver.ts'
@@ -8,6 +9,7 @@ import {
   asOrdinaryUser,
   whyNoOrdinaryUser,
   whyNoUserNamespace,
+  withFuse,
   withoutUserNamespaces,
 } from './ordinary-user.ts'
 
@@ -38,6 +40,36 @@ describe('an ordinary user', () => {
       expect((await json(['layers'], user)).layers).toEqual([])
     },
   )
+
+  test('loads, runs and changes a layer by fuse-overlayfs, which is asked for, and nothing stays mounted', async ({
+    skip,
+  }) => {
+    const missing =
+      whyNoUserNamespace() ?? need({ root: true }, { command: 'fuse-overlayfs', package: 'fuse-overlayfs' })
+    skip(missing !== undefined, missing)
+    await using home = await asOrdinaryUser()
+    const fuse = path.join(home.home, 'fuse')
+    await run('mknod', ['--mode=666', fuse, 'c', '10', '229'])
+    const user = withFuse(home, fuse)
+    const by = ['--driver', 'overlay2', '--driver-option', 'mount_program=fuse-overlayfs']
+    const probed = (await json([...by, 'drivers'], user)).drivers[0]?.probe
+    expect(probed).toEqual(expect.objectContaining({ supported: true }))
+    await succeed([...by, 'load', demoImage], user)
+    const { stdout } = await graphdriver([...by, 'run', demoName], user)
+    expect(stdout).toContain('/layers/directory/above           layer 3 hid')
+    expect(stdout).not.toMatch(/3-deleted|directory\/below/)
+    const mounts = await graphdriver([...by, 'run', demoName, '/bin/hello', 'cat', '/proc/self/mounts'], user)
+    expect(mounts.stdout).toMatch(/^fuse-overlayfs \/ fuse\.fuse-overlayfs /m)
+    await succeed([...by, 'run', '--name', 'kept', demoName, '/bin/hello', 'write', '/etc/new', 'x'], user)
+    expect((await json([...by, 'changes', 'kept'], user)).changes).toEqual([
+      { path: '/etc', kind: 'modify' },
+      { path: '/etc/new', kind: 'add' },
+    ])
+    await succeed([...by, 'commit', 'kept', 'new:latest'], user)
+    expect(await succeed([...by, 'run', 'new', '/bin/hello', 'cat', '/etc/new'], user)).toBe('x\n')
+    await succeed([...by, 'rm', 'kept'], user)
+    expect(await succeed([...by, 'check', '--full'], user)).toContain('nothing')
+  })
 
   test('runs by chroot where there is no runc', async ({ skip }) => {
     const missing = whyNoUserNamespace()

@@ -24,6 +24,16 @@ export async function asOrdinaryUser(): Promise<CallOptions & { readonly home: s
   }
 }
 
+/**
+ * The same on a system that lets everybody have the FUSE device, as distributions do: in a mount namespace of its own.
+ *
+ * @param fuse a device node that everybody may open
+ */
+export function withFuse<T extends CallOptions>(user: T, fuse: string): T {
+  const script = 'mount --bind "$0" /dev/fuse && exec "$@"'
+  return { ...user, under: ['unshare', '--mount', 'sh', '-c', script, fuse, ...(user.under ?? [])] }
+}
+
 /** Why there is no ordinary user here who could do anything. */
 export function whyNoOrdinaryUser(): string | undefined {
   const missing = need(
