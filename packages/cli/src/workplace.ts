@@ -12,6 +12,11 @@ function workplaceOf(root: string): string {
   return path.join(root, '.graphdriver')
 }
 
+/** Where blobs of a pull are until the image is whole. */
+export function downloadsOf(root: string): string {
+  return path.join(workplaceOf(root), 'downloads')
+}
+
 /** A root of its own for a driver that is only asked what it can do. Disposing it deletes it. */
 export async function planningRoot(root: string): Promise<{ readonly path: string } & AsyncDisposable> {
   const place = path.join(workplaceOf(root), `${planPrefix}${process.pid}`)

@@ -1,6 +1,14 @@
 /** From a real registry, and from one behind a connection that does harm. */
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { constants } from 'node:os'
 import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -126,6 +134,107 @@ describe.skipIf(missing !== undefined)(`pull (${missing ?? 'docker-registry, sko
     },
     120_000,
   )
+
+  describe('a pull that was interrupted', () => {
+    const bigName = 'big/image:v1'
+    const bigBytes = 6_000_000
+    const cut = 1_500_000
+
+    beforeAll(async () => {
+      const place = path.join(directory.path, 'big')
+      mkdirSync(place)
+      const image = await generatedImage(place, bigName, [
+        [{ name: 'first', content: noise('first', bigBytes) }],
+        [{ name: 'second', content: noise('second', bigBytes) }],
+      ])
+      await registry.put(`docker-archive:${image}`, bigName)
+    })
+
+    const words = (root: DataRoot, from: string): readonly string[] => {
+      const global = ['--root', root.path, '--driver', 'vfs', '--log-level', 'info']
+      return [...global, 'pull', '--plain-http', `${from}/${bigName}`]
+    }
+    const isBlob = (file: string, method: string): boolean => method === 'GET' && file.includes('/blobs/')
+    const keptAt = (root: DataRoot): string => path.join(root.path, '.graphdriver/downloads')
+    const kept = (root: DataRoot): readonly string[] =>
+      existsSync(keptAt(root)) ? readdirSync(keptAt(root)) : []
+    const keptBytes = (root: DataRoot): number =>
+      kept(root).reduce((sum, file) => sum + statSync(path.join(keptAt(root), file)).size, 0)
+
+    /** A root in which a pull was cut off, and the bytes that are kept of it. */
+    async function interrupted(root: DataRoot): Promise<number> {
+      await using proxy = await faultyProxy(registry.host, (file, method, count) => {
+        if (!isBlob(file, method)) return undefined
+        return count > 1 ? { kind: 'status', status: 404 } : { kind: 'drop', bytes: cut }
+      })
+      const { code, stderr } = await graphdriver(words(root, proxy.host))
+      expect([code, stderr]).toEqual([1, expect.stringContaining('pull again goes on from there')])
+      expectNothing(root)
+      return keptBytes(root)
+    }
+
+    /** Pulls from where nothing fails. @returns the bytes of blobs that came */
+    async function again(root: DataRoot): Promise<{ readonly came: number; readonly stderr: string }> {
+      await using proxy = await faultyProxy(registry.host, () => undefined)
+      const { code, stderr } = await graphdriver(words(root, proxy.host))
+      expect([code, stderr]).toEqual([0, expect.any(String)])
+      expect(kept(root)).toEqual([])
+      expect(await succeed(['--root', root.path, 'check', '--full'])).toMatch(
+        /checked 2 layers, .*nothing is damaged/,
+      )
+      return { came: proxy.sent, stderr }
+    }
+
+    test('goes on from where it was, and keeps nothing when it is whole', async () => {
+      await using root = await emptyRoot()
+      const bytes = await interrupted(root)
+      // What was under way between the two is lost.
+      expect(bytes).toBeGreaterThan(1_000_000)
+      const { came, stderr } = await again(root)
+      expect(stderr).toMatch(/\d MB of .* had come before, and did not again/)
+      await using other = await emptyRoot()
+      const whole = await again(other)
+      // What stands around the blobs may differ by some lines.
+      expect(Math.abs(whole.came - bytes - came)).toBeLessThan(20_000)
+    })
+
+    test('by a kill goes on too', async () => {
+      await using root = await emptyRoot()
+      await using proxy = await faultyProxy(registry.host, (file, method) =>
+        isBlob(file, method) ? { kind: 'slow', pause: 20 } : undefined,
+      )
+      const call = start(words(root, proxy.host))
+      while (keptBytes(root) < 1_000_000) await pause(20)
+      call.process.kill('SIGKILL')
+      await call.outcome
+      expect((await again(root)).stderr).toMatch(/had come before/)
+    })
+
+    test('whose bytes were damaged meanwhile starts anew by itself', async () => {
+      await using root = await emptyRoot()
+      await interrupted(root)
+      for (const file of kept(root)) {
+        const found = readFileSync(path.join(keptAt(root), file))
+        // As a power cut leaves it.
+        writeFileSync(path.join(keptAt(root), file), found.fill(0, found.length / 2))
+      }
+      expect((await again(root)).stderr).toContain('was damaged, and comes again')
+    })
+
+    test('is told of by gc, which deletes it', async () => {
+      await using root = await emptyRoot()
+      await interrupted(root)
+      const dry = await succeed(['--root', root.path, 'gc', '--dry-run'])
+      expect(dry).toMatch(
+        /would delete [0-9a-f]{64} \(.* MB\): what came of a layer in a pull that was interrupted/,
+      )
+      await succeed(['--root', root.path, 'gc'])
+      expect([kept(root), await succeed(['--root', root.path, 'gc', '--dry-run'])]).toEqual([
+        [],
+        '0 things to delete\n',
+      ])
+    })
+  })
 
   test.each<readonly [string, (path: string, method: string) => ProxyFault | undefined, string]>([
     [

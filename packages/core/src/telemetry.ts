@@ -18,9 +18,11 @@ export interface Operation {
     | 'release'
     | 'collect'
     | 'repair'
+    | 'load'
+    | 'push'
   /** By which driver. */
   readonly driver: string
-  /** To what: a ChainID, the name of a writable layer; `undefined` for what is not known yet, or is many. */
+  /** To what: a ChainID, the name of a writable layer, an image in a registry, a file; `undefined` for what is not known yet, or is many. */
   readonly subject: string | undefined
 }
 
@@ -66,11 +68,11 @@ export interface MetricCounter {
  */
 export function meterOperations(meter: MetricMeter): Disposable {
   const durations = meter.createHistogram('graphdriver.operation.duration', {
-    description: 'How long operations of layer stores take',
+    description: 'How long operations of stores take',
     unit: 's',
   })
   const active = meter.createUpDownCounter('graphdriver.operation.active', {
-    description: 'Operations of layer stores under way',
+    description: 'Operations of stores under way',
     unit: '{operation}',
   })
   const started = new WeakMap<object, number>()

@@ -30,6 +30,13 @@ export { openReferenceStore, type ReferenceStore, type ReferenceStoreOptions } f
 export { type Credentials, type CredentialSource, dockerCredentials } from './registry/credentials.ts'
 export type { RetryOptions } from './registry/client.ts'
 export { pushImage, type PushedImage, type PushOptions, type PushProgress } from './registry/push.ts'
+export {
+  Downloads,
+  dropDownloads,
+  type KeptDownload,
+  keptDownloads,
+  mayBeDamage,
+} from './registry/downloads.ts'
 export { openRegistrySource, type RegistryOptions } from './registry/open-registry-source.ts'
 export { parseReference, type Reference } from './reference.ts'
 export type {

@@ -1,4 +1,4 @@
-import type { CallOptions, Digest, Layer, LayerStore } from '@graphdriver/core'
+import { type CallOptions, type Digest, type Layer, type LayerStore, traced } from '@graphdriver/core'
 import type { ImageSource, SourceImage } from './image-source.ts'
 import type { ImageStore } from './image-store.ts'
 import type { Image } from './image.ts'
@@ -43,6 +43,15 @@ export async function loadImages(
   source: ImageSource,
   into: LoadTarget,
   options: LoadImagesOptions = {},
+): Promise<readonly LoadedImage[]> {
+  const operation = { operation: 'load', driver: into.layers.driver.name, subject: source.path } as const
+  return await traced(operation, () => loadAll(source, into, options))
+}
+
+async function loadAll(
+  source: ImageSource,
+  into: LoadTarget,
+  options: LoadImagesOptions,
 ): Promise<readonly LoadedImage[]> {
   const { only } = options
   options.signal?.throwIfAborted()

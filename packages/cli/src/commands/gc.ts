@@ -1,10 +1,12 @@
 import type { LayerId, LayerRecord } from '@graphdriver/core'
+import { dropDownloads, keptDownloads } from '@graphdriver/image'
 import type { Leftover } from '@graphdriver/layer-store'
 import type { Invocation } from '../invocation.ts'
 import { formatBytes, plural } from '../quantity.ts'
 import { Session } from '../session.ts'
 import type { Stores } from '../stores.ts'
 import { dropUnneeded, unneededLayers } from '../unneeded.ts'
+import { downloadsOf } from '../workplace.ts'
 
 export interface GcFlags {
   readonly dryRun?: boolean
@@ -44,6 +46,12 @@ async function collect(
         name,
         reason: 'a file that was not finished',
       })),
+      ...(await keptDownloads(downloadsOf(session.root))).map(({ name, bytes }) => ({
+        kind: 'file' as const,
+        name,
+        reason: 'what came of a layer in a pull that was interrupted',
+        bytes,
+      })),
     ],
     unneeded: await unneededLayers(session.root, stores),
   })
@@ -57,6 +65,7 @@ async function collect(
     await dropUnneeded(found.unneeded, stores)
     await stores.layers.collect({ signal })
     await stores.images.collect()
+    await dropDownloads(downloadsOf(session.root))
     return { ...found, quarantined: quarantined ? await stores.layers.dropQuarantined({ signal }) : [] }
   })
 }

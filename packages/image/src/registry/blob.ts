@@ -3,14 +3,18 @@ import type { CallOptions } from '@graphdriver/core'
 import type { RegistryClient } from './client.ts'
 import { registryFailure } from './failure.ts'
 
-/** @throws GD_REGISTRY_FAILED when it does not come to its end however often it is asked for */
+/**
+ * @param offset of the first byte that is wanted
+ * @throws GD_REGISTRY_FAILED when it does not come to its end however often it is asked for
+ */
 export async function* readBlob(
   client: RegistryClient,
   url: string,
   size: number,
   { signal }: CallOptions,
+  offset = 0,
 ): AsyncGenerator<Uint8Array, void, void> {
-  let at = 0
+  let at = offset
   // Something came since the last failure: then it is worth as many tries again.
   for (let failures = 0; at < size;) {
     const before = at

@@ -5,6 +5,7 @@ import type { Platform } from '../platform.ts'
 import { parseReference, type Reference } from '../reference.ts'
 import { RegistryClient, type RetryOptions, standardRetry } from './client.ts'
 import { type CredentialSource, dockerCredentials } from './credentials.ts'
+import type { Downloads } from './downloads.ts'
 import { endpointsOf } from './endpoint.ts'
 import { RegistryFiles } from './registry-files.ts'
 
@@ -18,11 +19,12 @@ export interface RegistryOptions extends CallOptions {
   /** By default those that Docker's config has. */
   readonly credentials?: CredentialSource | undefined
   readonly retry?: Partial<RetryOptions> | undefined
+  /** Where blobs are kept until the image is whole, so that a later pull goes on from there; by default nowhere. */
+  readonly downloads?: Downloads | undefined
 }
 
 /**
- * Opens an image of a registry, to be loaded like one in a file: layers are read as they are unpacked, and nothing of them is kept
- * beside.
+ * Opens an image of a registry, to be loaded like one in a file: layers are read as they are unpacked.
  *
  * @throws GD_INVALID_REFERENCE, GD_REGISTRY_FAILED, GD_DIGEST_MISMATCH, GD_INVALID_OPTION
  */

@@ -14,6 +14,7 @@ import {
   GraphDriverError,
   isGraphDriverError,
   parseDigest,
+  traced,
 } from '@graphdriver/core'
 import { layersOf } from '../image-layers.ts'
 import { mediaTypes } from '../oci-document.ts'
@@ -68,6 +69,16 @@ export async function pushImage(
   id: Digest,
   name: string,
   options: PushOptions = {},
+): Promise<PushedImage> {
+  const operation = { operation: 'push', driver: source.layers.driver.name, subject: name } as const
+  return await traced(operation, () => push(source, id, name, options))
+}
+
+async function push(
+  source: SaveSource,
+  id: Digest,
+  name: string,
+  options: PushOptions,
 ): Promise<PushedImage> {
   const reference = parseReference(name)
   const [endpoint] = endpointsOf(reference, { plainHttp: options.plainHttp })

@@ -5,6 +5,7 @@ import type { ImageFile, ImageFiles, ReadOptions } from '../image-files.ts'
 import { indexName, layoutName, manifestTypes, indexTypes, maxManifestBytes } from '../oci-document.ts'
 import type { Reference } from '../reference.ts'
 import { readBlob } from './blob.ts'
+import type { Downloads } from './downloads.ts'
 import type { RegistryClient } from './client.ts'
 import { registryFailure } from './failure.ts'
 
@@ -20,8 +21,15 @@ export class RegistryFiles implements ImageFiles {
   /** Manifests that an index names: they are asked for by another address than blobs. */
   readonly #manifests: Set<string>
   readonly #sizes = new Map<string, number>()
+  readonly #downloads: Downloads | undefined
 
-  private constructor(client: RegistryClient, known: Map<string, Buffer>, manifests: Set<string>) {
+  private constructor(
+    client: RegistryClient,
+    known: Map<string, Buffer>,
+    manifests: Set<string>,
+    downloads: Downloads | undefined,
+  ) {
+    this.#downloads = downloads
     this.#client = client
     this.#known = known
     this.#manifests = manifests
@@ -31,7 +39,7 @@ export class RegistryFiles implements ImageFiles {
   static async open(
     client: RegistryClient,
     reference: Reference,
-    options: CallOptions,
+    options: CallOptions & { readonly downloads?: Downloads | undefined },
   ): Promise<RegistryFiles> {
     const word = reference.digest ?? reference.tag ?? 'latest'
     const { bytes, mediaType } = await readManifest(client, word, options)
@@ -48,7 +56,7 @@ export class RegistryFiles implements ImageFiles {
       [indexName, Buffer.from(JSON.stringify({ schemaVersion: 2, manifests: [descriptor] }))],
       [blobFile(digest), bytes],
     ])
-    return new RegistryFiles(client, known, manifestsIn(bytes))
+    return new RegistryFiles(client, known, manifestsIn(bytes), options.downloads)
   }
 
   async find(name: string): Promise<ImageFile | undefined> {
@@ -66,8 +74,10 @@ export class RegistryFiles implements ImageFiles {
     const url = this.#client.url(`blobs/${digest}`)
     const size = this.#sizes.get(digest) ?? (await this.#sizeOf(url))
     this.#sizes.set(digest, size)
-    const read = (options: ReadOptions = {}): AsyncIterable<Uint8Array> =>
-      readBlob(this.#client, url, size, options)
+    const read = (options: ReadOptions = {}): AsyncIterable<Uint8Array> => {
+      const from = (at: number): AsyncIterable<Uint8Array> => readBlob(this.#client, url, size, options, at)
+      return this.#downloads?.read(digest, size, from) ?? from(0)
+    }
     return { size, read: size > mostKept ? read : (options) => this.#kept(name, read(options)) }
   }
 

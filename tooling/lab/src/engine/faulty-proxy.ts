@@ -31,6 +31,8 @@ export interface FaultyProxy extends AsyncDisposable {
   readonly host: string
   /** Paths with their methods, in the order in which they were asked for. */
   readonly asked: readonly string[]
+  /** Bytes of answers that were passed on. */
+  readonly sent: number
 }
 
 /** @param choose the fault of a request, if it has one; `count` is how often its path was asked for, from 1 on */
@@ -44,18 +46,18 @@ export async function faultyProxy(
   ) => ProxyFault | undefined,
 ): Promise<FaultyProxy> {
   const asked: string[] = []
+  let sent = 0
+  const onBytes = (bytes: number): void => {
+    sent += bytes
+  }
   const counts = new Map<string, number>()
   const server = createServer((incoming, outgoing) => {
     const line = `${incoming.method ?? ''} ${incoming.url ?? ''}`
     asked.push(line)
     const count = (counts.get(line) ?? 0) + 1
     counts.set(line, count)
-    void pass(
-      target,
-      incoming,
-      outgoing,
-      choose(incoming.url ?? '', incoming.method ?? '', count, incoming.headers),
-    )
+    const fault = choose(incoming.url ?? '', incoming.method ?? '', count, incoming.headers)
+    void pass(target, incoming, outgoing, fault, onBytes)
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -64,6 +66,9 @@ export async function faultyProxy(
   return {
     host: `127.0.0.1:${address.port}`,
     asked,
+    get sent() {
+      return sent
+    },
     async [Symbol.asyncDispose]() {
       server.closeAllConnections()
       server.close()
@@ -77,6 +82,7 @@ async function pass(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
   fault: ProxyFault | undefined,
+  onBytes: (bytes: number) => void,
 ): Promise<void> {
   if (fault?.kind === 'status') {
     incoming.resume()
@@ -106,6 +112,7 @@ async function pass(
       return
     }
     passed += chunk.length
+    onBytes(chunk.length)
     if (!outgoing.write(chunk)) await once(outgoing, 'drain')
   }
   outgoing.end()
