@@ -174,7 +174,6 @@ test('drivers says of each whether it can serve, and why not', async () => {
   expect(drivers).toContainEqual(
     expect.objectContaining({ name: 'windows', probe: expect.objectContaining({ code: 'not-ntfs' }) }),
   )
-  expect(drivers).toContainEqual(expect.objectContaining({ name: 'fuse-overlayfs', installed: false }))
 })
 
 test('two loads at a time wait for each other', async () => {

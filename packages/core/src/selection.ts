@@ -11,7 +11,6 @@ import { GraphDriverError, isGraphDriverError } from './error.ts'
 /** Best first: Docker's order of today, then what it has since dropped; last what takes more than a directory. */
 export const driverPriority: readonly string[] = [
   'overlay2',
-  'fuse-overlayfs',
   'btrfs',
   'zfs',
   'aufs',

@@ -10,7 +10,7 @@ import {
   type LayerRecord,
   type LayerStore,
 } from '@graphdriver/core'
-import { isSystemError } from '@graphdriver/sys'
+import { isOfTheMoment, isSystemError } from '@graphdriver/sys'
 import { parseImageConfig } from './image-config.ts'
 import { findImage } from './image-search.ts'
 import type { Image } from './image.ts'
@@ -115,6 +115,7 @@ class DirectoryImageStore implements ImageStore {
         await this.#hold(id, await this.#imagedb.read(id))
       } catch (error) {
         if (!isGraphDriverError(error) && !isSystemError(error)) throw error
+        if (isOfTheMoment(error)) throw error
         this.skipped.push({ path: this.#imagedb.fileOf(id), reason: error.message })
       }
     }

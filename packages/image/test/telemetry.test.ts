@@ -17,7 +17,14 @@ describe.skipIf(process.platform !== 'linux')('telemetry of images', () => {
       const { operation, driver, subject } = message as Operation
       if (operation !== 'release') heard.push([when, operation, driver, subject ?? ''].join(' '))
     }
-    const listeners = { start: listener('start'), asyncEnd: listener('end'), error: listener('error') }
+    const nothing = (): void => undefined
+    const listeners = {
+      start: listener('start'),
+      end: nothing,
+      asyncStart: nothing,
+      asyncEnd: listener('end'),
+      error: listener('error'),
+    }
     operationChannel.subscribe(listeners)
     await loadImages(source, stores)
     const name = '127.0.0.1:1/sample:latest'

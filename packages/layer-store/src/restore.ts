@@ -1,6 +1,6 @@
 import path from 'node:path'
 import { type ChainId, isGraphDriverError, parseChainId, type WritableLayerRecord } from '@graphdriver/core'
-import { isSystemError, namesIn } from '@graphdriver/sys'
+import { isOfTheMoment, isSystemError, namesIn } from '@graphdriver/sys'
 import { readIndex, stampOf } from './layer-index.ts'
 import { layerDirectory, mountDirectory, removingSuffix } from './layerdb.ts'
 import { type LayerNode, retain } from './layer-graph.ts'
@@ -127,8 +127,10 @@ async function unlessCorrupt<T>(
   try {
     return await read()
   } catch (error) {
-    // Whatever keeps one record from being read must not keep the others from being used.
+    // Whatever keeps one record from being read must not keep the others from being used; but one that could be read the next
+    // moment is not to be taken for gone.
     if (!isGraphDriverError(error, 'GD_STORE_CORRUPT') && !isSystemError(error)) throw error
+    if (isOfTheMoment(error)) throw error
     skipped.push({ path: directory, reason: error.message })
     return undefined
   }

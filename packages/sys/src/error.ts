@@ -82,3 +82,8 @@ export function isSystemError(error: unknown, ...codes: readonly string[]): erro
   const code = synonyms[error.code] ?? error.code
   return codes.some((wanted) => (synonyms[wanted] ?? wanted) === code)
 }
+
+/** Whether a failed call says nothing of what it was made on, but only that this process could not, just then. */
+export function isOfTheMoment(error: unknown): boolean {
+  return isSystemError(error, 'EINTR', 'EAGAIN', 'EMFILE', 'ENFILE', 'ENOMEM')
+}

@@ -31,7 +31,13 @@ export {
 } from './directory.ts'
 export { DetachedMounts, openDetached } from './detached-mounts.ts'
 export { holdDirectory, lockDirectory, tryLockDirectory } from './directory-lock.ts'
-export { isSystemError, SystemError, type SystemErrorContext, UnsupportedPlatformError } from './error.ts'
+export {
+  isOfTheMoment,
+  isSystemError,
+  SystemError,
+  type SystemErrorContext,
+  UnsupportedPlatformError,
+} from './error.ts'
 export {
   copyFileRange,
   fallocatePunchHole,

@@ -1,11 +1,11 @@
 /** The examples, as somebody has them who copies one and types `npm install`. */
 import { cpSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
-import { filesystem, filesystemRequirements, need } from '@tooling/lab'
+import { filesystem, filesystemRequirements, need, workspaceRoot } from '@tooling/lab'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Project } from '../src/project.ts'
 import { type ScopeRegistry, serveScope } from '../src/scope-registry.ts'
-import { packAll, workspaceRoot } from '../src/tarballs.ts'
+import { packAll } from '../src/tarballs.ts'
 
 const missing = need(
   { command: 'npm' },

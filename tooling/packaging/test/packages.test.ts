@@ -1,12 +1,19 @@
 /** Every package as who installs it has it: packed, alone, by plain npm, on each Node that is promised. */
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import { filesystem, filesystemRequirements, need } from '@tooling/lab'
+import {
+  filesystem,
+  filesystemRequirements,
+  manifestAt,
+  need,
+  publicPackages,
+  workspaceRoot,
+} from '@tooling/lab'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { installNodes, Project } from '../src/project.ts'
 import { type ScopeRegistry, serveScope } from '../src/scope-registry.ts'
 import { smokeOf } from '../src/smoke.ts'
-import { filesIn, manifestAt, packAll, publicPackages, type Tarball, workspaceRoot } from '../src/tarballs.ts'
+import { filesIn, packAll, type Tarball } from '../src/tarballs.ts'
 
 const missing = need({ command: 'npm' }, { command: 'tar' }, ...filesystemRequirements('tmpfs'))
 const names = publicPackages().map((directory) => ({

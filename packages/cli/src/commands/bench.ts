@@ -1,4 +1,4 @@
-import { access, constants } from 'node:fs/promises'
+import { access, constants, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { benchCases, type BenchResult, type BenchRun, runBench, type Scale } from '@graphdriver/core/bench'
@@ -21,6 +21,7 @@ export interface BenchFlags extends ExaminationFlags {
   readonly layer?: string
   readonly containers?: number
   readonly chart?: string
+  readonly from?: readonly string[]
 }
 
 /**
@@ -53,15 +54,18 @@ export async function bench(
 
 /** What users of one image feel of its driver; `--chart` draws it. */
 async function compare(invocation: Invocation, flags: BenchFlags): Promise<number> {
-  const { directory = tmpdir(), containers = 1000, chart } = flags
+  const { directory = tmpdir(), containers = 1000, chart, from } = flags
   if (flags.rounds !== undefined || flags.scale !== undefined || flags.layer !== undefined)
     throw new UsageError('--rounds, --scale and --layer are for one driver; name it')
   if (containers < 2) throw new UsageError('--containers takes 2 or more')
   const draw = drawing(chart)
-  await requirePrivileges(invocation)
-  const place = await workingDirectory(directory)
-  const onDriver = (name: string): void => invocation.log.info(`measuring ${name}`)
-  const compared = await compareDrivers(invocation, { directory: place, size, containers, onDriver })
+  const measure = async (): Promise<readonly ComparedDriver[]> => {
+    await requirePrivileges(invocation)
+    const place = await workingDirectory(directory)
+    const onDriver = (name: string): void => invocation.log.info(`measuring ${name}`)
+    return await compareDrivers(invocation, { directory: place, size, containers, onDriver })
+  }
+  const compared = from === undefined ? await measure() : (await Promise.all(from.map(readComparison))).flat()
   if (chart !== undefined) await writeAtomically(chart, draw(compared))
   invocation.output.result({ compared }, () => comparisonText(compared))
   return compared.every(isMeasured) ? 0 : 1
@@ -70,7 +74,7 @@ async function compare(invocation: Invocation, flags: BenchFlags): Promise<numbe
 const size = { files: 500, fileBytes: 4096, sharedBytes: 4 * 1024 * 1024 }
 
 function drawing(chart: string | undefined): (compared: readonly ComparedDriver[]) => string {
-  switch (path.extname(chart ?? '.svg')) {
+  switch (path.extname(chart ?? 'none.svg')) {
     case '.svg':
       return comparisonSvg
     case '.html':
@@ -101,4 +105,21 @@ function cells(result: BenchResult): readonly string[] {
 /** Numbers without these mean nothing. */
 function circumstances({ driver, filesystem, kernel, node, cpu, scale }: BenchRun): string {
   return `${driver} on ${filesystem}, scale ${scale}; ${kernel}, node ${node}, ${cpu}\n`
+}
+
+/** What `--json` printed, there or on another host. */
+async function readComparison(file: string): Promise<readonly ComparedDriver[]> {
+  const text = await readFile(file, 'utf8')
+  try {
+    return (JSON.parse(text) as { readonly compared: readonly ComparedDriver[] }).compared.map(requireFigures)
+  } catch (cause) {
+    throw new UsageError(`--from ${file}: it is not what bench --json prints`, { cause })
+  }
+}
+
+function requireFigures(compared: ComparedDriver): ComparedDriver {
+  const isWhole =
+    typeof compared.driver === 'string' && (!isMeasured(compared) || compared.containers.count > 0)
+  if (!isWhole) throw new TypeError('no figures')
+  return compared
 }

@@ -41,7 +41,7 @@ const panels: readonly Panel[] = [
   },
 ]
 
-const [columns, panelWidth, barHeight, nameWidth, valueWidth, gap] = [2, 420, 18, 110, 90, 24] as const
+const [columns, panelWidth, barHeight, nameWidth, valueWidth, gap] = [2, 440, 18, 130, 90, 24] as const
 
 export function comparisonSvg(compared: readonly ComparedDriver[]): string {
   const measured = compared.filter(isMeasured)
@@ -53,7 +53,8 @@ export function comparisonSvg(compared: readonly ComparedDriver[]): string {
     return `<g transform="translate(${x} ${y})">\n${drawPanel(panel, measured)}\n</g>`
   })
   const counts = new Set(measured.map(({ containers }) => containers.count))
-  const title = `Storage drivers on ${measured[0]?.filesystem ?? 'nothing'}, ${[...counts].join(' or ')} containers of one image`
+  const filesystems = new Set(measured.map(({ filesystem }) => filesystem))
+  const title = `Storage drivers on ${[...filesystems].join(', ')}, ${[...counts].join(' or ')} containers of one image`
   const head = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="ui-sans-serif, sans-serif" font-size="12">`
   return [
     head,
@@ -70,13 +71,14 @@ function drawPanel({ title, of, show, best }: Panel, measured: readonly DriverFi
   const longest = Math.max(...values, Number.MIN_VALUE)
   const goal = best === 'least' ? Math.min(...values) : Math.max(...values)
   const room = panelWidth - nameWidth - valueWidth
-  const bars = measured.map(({ driver }, at) => {
+  const isMixed = new Set(measured.map(({ filesystem }) => filesystem)).size > 1
+  const bars = measured.map(({ driver, filesystem }, at) => {
     const value = values[at] ?? 0
     const y = 12 + at * (barHeight + 4)
     const length = Math.max(1, Math.round((value / longest) * room))
     const text = `y="${y + barHeight - 5}" fill="currentColor"`
     return [
-      `<text x="0" ${text}>${escaped(driver)}</text>`,
+      `<text x="0" ${text}>${escaped(isMixed ? `${driver}, ${filesystem}` : driver)}</text>`,
       `<rect x="${nameWidth}" y="${y}" width="${length}" height="${barHeight}" rx="2" fill="${value === goal ? '#16a34a' : '#94a3b8'}"/>`,
       `<text x="${nameWidth + length + 6}" ${text}>${escaped(show(value))}</text>`,
     ].join('\n')

@@ -4,7 +4,17 @@ import { rm } from 'node:fs/promises'
 import path from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { type Driver, type DriverDefinition, hostOf, type LayerId, parseLayerId } from '@graphdriver/core'
-import { filesystemName, statfs, syncFilesystem } from '@graphdriver/sys'
+import {
+  FILESYSTEM_MAGIC,
+  filesystemName,
+  lstatx,
+  major,
+  minor,
+  readMountTable,
+  statfs,
+  syncFilesystem,
+} from '@graphdriver/sys'
+import { syncPool } from '@graphdriver/sys/zfs'
 import { type ContainerFigures, type DriverFigures, median } from './figures.ts'
 import { contentBytes, type SampleSize, sampleTar, sharedFile, streamOf } from './sample-image.ts'
 
@@ -168,16 +178,23 @@ interface Used {
 /** What is taken of a filesystem, of which the layers are files. */
 class Place {
   readonly #directory: string
+  /** The pool that it is on, of ZFS. */
+  readonly #pool: string | undefined
 
   constructor(directory: string) {
     this.#directory = directory
+    const isZfs = statfs(directory).type === FILESYSTEM_MAGIC.zfs
+    this.#pool = isZfs ? poolOf(directory) : undefined
   }
 
   used(): Used {
     // What is not written yet is not counted by every filesystem.
     syncFilesystem(this.#directory)
-    const { blocks, blocksFree, blockSize, files, filesFree } = statfs(this.#directory)
-    return { bytes: Number(blocks - blocksFree) * blockSize, inodes: Number(files - filesFree) }
+    if (this.#pool !== undefined) syncPool(this.#pool)
+    const { blocks, blocksFree, blocksAvailable, blockSize, files, filesFree } = statfs(this.#directory)
+    // A layer of ZFS is a dataset of its own: it is taken of what the pool has, and not counted here.
+    const taken = this.#pool !== undefined ? -blocksAvailable : blocks - blocksFree
+    return { bytes: Number(taken) * blockSize, inodes: Number(files - filesFree) }
   }
 
   /** How many copies of so many bytes may be made: what is left is not ours alone. */
@@ -185,6 +202,12 @@ class Place {
     const { blocksAvailable, blockSize } = statfs(this.#directory)
     return Math.max(2, Math.min(wanted, Math.floor((Number(blocksAvailable) * blockSize) / 4 / bytes)))
   }
+}
+
+function poolOf(directory: string): string | undefined {
+  const { dev } = lstatx(directory)
+  const entry = readMountTable().find((one) => one.major === major(dev) && one.minor === minor(dev))
+  return entry?.source.split('/')[0]
 }
 
 /** Of the kernel's caches of files, ZFS's own included. */

@@ -59,6 +59,7 @@ export function addExaminations(program: Command, perform: Perform): void {
     .option('--layer <tar>', 'the tar of a layer, plain or gzip, to apply')
     .option('--containers <number>', 'of one image, to compare drivers by; by default 1000', positiveInteger)
     .option('--chart <file>', 'draw the comparison, as .svg or .html')
+    .option('--from <file>', 'what --json printed before, instead of measuring; may be repeated', append)
     .action((driver: string | undefined, flags: BenchFlags, command: Command) =>
       perform(command.optsWithGlobals(), async (call) =>
         (await import('../commands/bench.ts')).bench(call, driver, flags),
