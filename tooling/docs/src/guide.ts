@@ -57,9 +57,10 @@ export class Desk {
   /**
    * Does examples, those of the shell in one shell.
    *
+   * @returns how many were done
    * @throws where one ends with another exit code than 0, or does not print what the page says
    */
-  async perform(examples: readonly Example[]): Promise<void> {
+  async perform(examples: readonly Example[]): Promise<number> {
     const script = examples.map(
       (example, index) => `${this.#deed(example, index)}\necho '${ending(index)}'\n`,
     )
@@ -78,6 +79,7 @@ export class Desk {
       expectLines(code, prints, printed)
       rest = after
     }
+    return examples.length
   }
 
   #deed({ language, code }: Example, index: number): string {

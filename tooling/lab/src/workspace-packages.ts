@@ -18,6 +18,7 @@ export interface Manifest {
   readonly name: string
   readonly version: string
   readonly description?: string
+  readonly engines?: { readonly node?: string }
   readonly private?: boolean
   readonly dependencies?: Readonly<Record<string, string>>
   readonly exports?: Readonly<Record<string, unknown>>
