@@ -27,6 +27,9 @@ export interface Ending {
   readonly errors: string
 }
 
+/** Milliseconds that strace has to tell of the end. */
+const farewell = 5_000
+
 /** Milliseconds: longer than any operation takes, on a machine that has more to do. */
 const patience = 60_000
 
@@ -96,7 +99,11 @@ export class SteppedProcess implements AsyncDisposable {
       late = true
       this.#child.kill('SIGKILL')
     }, patience)
-    await Promise.all([this.#closed, gone])
+    await this.#closed
+    // What it has started may live on, and be followed: a program that has mounted something, for one.
+    const follower = setTimeout(() => tracer.kill('SIGKILL'), farewell)
+    await gone
+    clearTimeout(follower)
     clearTimeout(timer)
     const isTold = this.#output.endsWith('\n')
     const by = late ? 'timeout' : isTold ? 'itself' : 'fault'

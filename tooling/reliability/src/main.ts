@@ -81,8 +81,12 @@ async function steps(): Promise<Partial<Report>> {
         problem(
           `${driver} ${operation} ${point.fault}, point ${number}: ${point.call} ${point.at}\n  ${what.join('\n  ')}`,
         ),
-      onRow: ({ operation, fault, points, tried, bad }) =>
-        console.log(`${driver} ${operation} ${fault}: ${tried} of ${points} points, ${bad} lost`),
+      onRow: (row) => {
+        const { operation, fault, points, tried, bad } = row
+        console.log(`${driver} ${operation} ${fault}: ${tried} of ${points} points, ${bad} lost`)
+        // It takes hours; what was done so far is not to be done again.
+        keep({ steps: [row] })
+      },
     }),
   )
   return { steps: rows.flat() }
@@ -151,6 +155,13 @@ async function race(): Promise<Partial<Report>> {
   return { race: result }
 }
 
+function keep(found: Partial<Report>): void {
+  report = joined(report, found)
+  if (!values.document) return
+  writeFileSync(file, `${JSON.stringify(report, undefined, 1)}\n`)
+  writeFileSync(path.join(docs, 'reliability.md'), documentOf(report))
+}
+
 const parts = { steps, cuts, crowd, damage, fuzz: fuzzAll, race } as const
 const unknown =
   values.part?.find((part) => !Object.hasOwn(parts, part)) ??
@@ -158,12 +169,6 @@ const unknown =
 if (unknown !== undefined) throw new Error(`there is no '${unknown}'`)
 const file = path.join(docs, 'reliability.json')
 let report: Report = values.document ? { ...readReport(file), ...emptyReport() } : emptyReport()
-for (const [part, run] of Object.entries(parts)) {
-  if (!isChosen(part)) continue
-  report = joined(report, await run())
-  if (!values.document) continue
-  writeFileSync(file, `${JSON.stringify(report, undefined, 1)}\n`)
-  writeFileSync(path.join(docs, 'reliability.md'), documentOf(report))
-}
+for (const [part, run] of Object.entries(parts)) if (isChosen(part)) keep(await run())
 console.log(`${problems} lost`)
 process.exitCode = problems === 0 ? 0 : 1

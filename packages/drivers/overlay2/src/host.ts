@@ -26,9 +26,15 @@ async function examinePlace(
   { mountProgram }: Overlay2Options,
 ): Promise<OverlayHost | OverlayRefusal> {
   if (mountProgram !== undefined && mountProgram !== 'none') return examineProgram(directory, mountProgram)
-  const host = await examineOverlay(directory)
+  const host = await examineTwice(directory)
   // Where nothing can be written, no program helps.
   if (host.supported || host.code === 'not-writable' || mountProgram === 'none') return host
   const other = await examineProgram(directory)
   return other.supported ? other : host
+}
+
+/** A call that failed by chance is not to make layers be mounted by another program than ever before, and slower. */
+async function examineTwice(directory: string): Promise<OverlayHost | OverlayRefusal> {
+  const host = await examineOverlay(directory)
+  return host.supported ? host : examineOverlay(directory)
 }
