@@ -126,7 +126,10 @@ export async function hasState(root: string, name: string): Promise<boolean> {
 
 async function isNonEmpty(directory: string): Promise<boolean> {
   try {
-    return (await readdir(directory)).length > 0
+    // A filesystem that was made for a driver, and what a command has left, are nobody's layers.
+    return (await readdir(directory)).some(
+      (name) => name !== 'lost+found' && !name.startsWith('.graphdriver-'),
+    )
   } catch (error) {
     // A directory that is there and cannot be read may hold anything, so it counts.
     return error instanceof Error && 'code' in error && error.code !== 'ENOENT' && error.code !== 'ENOTDIR'

@@ -37,15 +37,19 @@ interface Printed {
  * Loads an image with the first driver, writes to a container, and goes every way there is.
  *
  * @param onHop hears of each that was made
+ * @param options words that the command needs where a driver is in use
  */
 export async function migrateEverywhere(
   root: string,
   scratch: string,
   drivers: readonly string[],
   onHop: (hop: Hop) => void,
+  options: Readonly<Record<string, readonly string[]>> = {},
 ): Promise<void> {
+  let inUse: readonly string[] = drivers.slice(0, 1)
   const call = async (...args: readonly string[]): Promise<string> => {
-    const { stdout } = await execa(process.execPath, [program, '--root', root, ...args], {
+    const own = inUse.flatMap((driver) => options[driver] ?? [])
+    const { stdout } = await execa(process.execPath, [program, '--root', root, ...own, ...args], {
       stdin: 'ignore',
     })
     return stdout
@@ -88,7 +92,9 @@ export async function migrateEverywhere(
   }
   const before = await state()
   for (const [from, to] of everyPair(drivers)) {
+    inUse = [from, to]
     await call('migrate', '--from', from, '--to', to)
+    inUse = [to]
     assert.deepEqual(await state(), before, `from ${from} to ${to}`)
     assert.match(await call('check', '--full'), /: nothing is damaged$/m)
     const place = (await call('mount', 'box')).trim()
@@ -96,7 +102,9 @@ export async function migrateEverywhere(
     assert.equal(readFileSync(path.join(place, 'etc/passwd'), 'utf8'), 'mine\n')
     assert.equal(readFileSync(path.join(place, 'var/cache/two'), 'utf8'), '2')
     await call('unmount', 'box')
+    inUse = [from, to]
     await call('migrate', '--finish')
+    inUse = [to]
     assert.deepEqual(await state(), before, `from ${from} to ${to}, finished`)
     onHop({ from, to })
   }

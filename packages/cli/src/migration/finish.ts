@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises'
 import path from 'node:path'
 import { GraphDriverError, hasState, hostOf, leftBehind, loadDriver } from '@graphdriver/core'
 import { lockStore } from '@graphdriver/layer-store'
+import { isMountPoint, namesIn } from '@graphdriver/sys'
 import type { Invocation } from '../invocation.ts'
 import { requireUnused } from '../require-unused.ts'
 import { Resources } from '../resources.ts'
@@ -57,6 +58,11 @@ async function deleteAll(invocation: Invocation, name: string): Promise<boolean>
 async function removeHome(root: string, name: string): Promise<void> {
   const definition = await loadDriver(name)
   const { home } = hostOf(definition, { root })
-  for (const directory of [path.join(root, 'image', name), home])
-    await rm(directory, { recursive: true, force: true })
+  await rm(path.join(root, 'image', name), { recursive: true, force: true })
+  // One that was mounted for the driver stays, empty but for what the filesystem itself has there.
+  const isOurs = !isMountPoint(home)
+  const places = isOurs
+    ? [home]
+    : (await namesIn(home)).filter((entry) => entry !== 'lost+found').map((entry) => path.join(home, entry))
+  for (const place of places) await rm(place, { recursive: true, force: true })
 }

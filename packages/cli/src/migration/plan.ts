@@ -1,6 +1,8 @@
 import { statfsSync } from 'node:fs'
+import path from 'node:path'
 import { GraphDriverError, hasState, hostOf, loadDriver } from '@graphdriver/core'
 import { type MigrationPlan, planMigration } from '@graphdriver/image'
+import { nearestDirectory } from '@graphdriver/sys'
 import { ofDriver } from '../driver-options.ts'
 import type { Invocation } from '../invocation.ts'
 import { formatBytes } from '../quantity.ts'
@@ -27,7 +29,7 @@ export async function planFor(
   await requireServing(invocation, definition)
   const isThere = await hasState(root, to)
   await using open = new Resources()
-  const place = isThere ? root : open.use(await planningRoot(root)).path
+  const place = isThere ? root : open.use(await planningRoot(root, to)).path
   const options = ofDriver(driverOptions, to)
   const target = open.use(await definition.open(hostOf(definition, { root: place, options })))
   const plan = await planMigration(stores, target, { signal })
@@ -37,12 +39,14 @@ export async function planFor(
 /** @throws GD_MIGRATION_REFUSED */
 export function requireSpace(root: string, { from, to, bytes, isPool }: Plan): void {
   if (isPool) return
-  const { bavail, bsize } = statfsSync(root)
+  // Which may have been mounted for the driver.
+  const place = nearestDirectory(path.join(root, to))
+  const { bavail, bsize } = statfsSync(place)
   const available = bavail * bsize
   if (bytes <= available) return
   throw new GraphDriverError(
     'GD_MIGRATION_REFUSED',
-    `moving from ${from} to ${to} takes about ${formatBytes(bytes)}, and ${root} has ${formatBytes(available)} left; make room there`,
+    `moving from ${from} to ${to} takes about ${formatBytes(bytes)}, and ${place} has ${formatBytes(available)} left; make room there`,
     { from, to, reason: 'space', needed: bytes, available },
   )
 }
