@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import path from 'node:path'
 import { checkIdMap, type IdMap, idMapKey, unmappable } from './id-map.ts'
 import type { LayerId } from './id.ts'
@@ -75,11 +75,7 @@ export class MappedViews {
   }
 
   #names(): readonly string[] {
-    try {
-      return readdirSync(this.#directory)
-    } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
-      throw error
-    }
+    // Each removal of a layer asks, and most drivers never show one so: a look costs less than an error.
+    return existsSync(this.#directory) ? readdirSync(this.#directory) : []
   }
 }

@@ -1,7 +1,7 @@
 /** What was measured and seen of a package, for its README: nothing is written here that a run has not found. */
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import { workspaceRoot } from '@tooling/lab'
+import { bytesText, workspaceRoot } from '@tooling/lab'
 
 /** Which works of `npm run bench` are about a package. */
 const worksOf: Readonly<Record<string, readonly string[]>> = {
@@ -79,7 +79,7 @@ function containers(base: string, docs: string): string {
       .filter(({ driver }) => driver === base)
       .map(
         ({ containers: one }) =>
-          `| ${title} | ${one.count} | ${one.startMs.toFixed(1)} ms | ${size(one.bytes)} | ${size(one.memoryBytes)} of ${size(one.sharedBytes)} |`,
+          `| ${title} | ${one.count} | ${one.startMs.toFixed(1)} ms | ${bytesText(one.bytes)} | ${bytesText(one.memoryBytes)} of ${bytesText(one.sharedBytes)} |`,
       ),
   )
   if (rows.length === 0) return ''
@@ -133,11 +133,4 @@ function cellsOf(line: string): readonly string[] {
 
 function number(value: number): string {
   return value >= 100 ? value.toFixed(0) : value.toPrecision(2)
-}
-
-function size(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB']
-  let [rest, unit] = [bytes, 0]
-  while (rest >= 1000 && unit < units.length - 1) [rest, unit] = [rest / 1000, unit + 1]
-  return `${rest < 10 && unit > 0 ? rest.toFixed(1) : rest.toFixed(0)} ${units[unit]}`
 }

@@ -11,6 +11,7 @@ export {
 export * from './filesystem.ts'
 export * from './filesystem-lab.ts'
 export * from './requirement.ts'
+export { bytesText } from './bytes-text.ts'
 export { type Manifest, manifestAt, publicPackages, workspaceRoot } from './workspace-packages.ts'
 export { type Containerd, snapshotter, startContainerd } from './engine/containerd.ts'
 export { boundRoot, type Docker, type EnginePlace, startDocker } from './engine/dockerd.ts'

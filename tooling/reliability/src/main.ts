@@ -2,15 +2,17 @@
  * `npm run reliability`: tries to make stores lose something. It prints as it goes; the exit code tells whether something was lost.
  *
  * - `--part steps|cuts|crowd|damage|fuzz|race`, may be repeated; by default all
- * - `--driver NAME`, may be repeated; by default all that this kernel has
+ * - `--driver NAME`, may be repeated; by default all that this kernel has; of steps also `zfs` and `devicemapper`, in a guest
  * - `--seed TEXT` chooses what is random; `--sample N` so many points of each operation and fault, and states of each disk
  * - `--operation NAME`, `--fault NAME`, `--point N` of steps; `--subsets N` of cuts
  * - `--processes N`, `--seconds N` of the crowd and the race, and of each reader that is fuzzed; `--target NAME` of those
+ * - `--rows` tells rows of steps to another process, as a guest does
  * - `--document` writes docs/reliability.json and .md; what was not run stays as it is
  */
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
+import type { DriverDefinition } from '@graphdriver/core'
 import type { Fault } from '@tooling/lab'
 import { faults } from './calls.ts'
 import { runCrowd } from './crowd.ts'
@@ -19,10 +21,11 @@ import { runDamages } from './damage.ts'
 import { documentOf } from './document.ts'
 import { fuzzTarget, keepInput, knownInputs } from './fuzz/run.ts'
 import { targets } from './fuzz/targets.ts'
-import { missingFor, placeFor } from './place.ts'
+import { stepsInGuest, tellRow } from './guest-steps.ts'
+import { isInGuests, missingFor, placeFor } from './place.ts'
 import { runRace } from './race.ts'
-import { emptyReport, type FuzzRow, joined, readReport, type Report } from './report.ts'
-import { definitions } from './root.ts'
+import { emptyReport, type FuzzRow, joined, readReport, type Report, type StepRow } from './report.ts'
+import { definitions, inGuests } from './root.ts'
 import { runSteps } from './step.ts'
 
 const { values } = parseArgs({
@@ -39,6 +42,7 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '120' },
     target: { type: 'string', multiple: true },
     document: { type: 'boolean', default: false },
+    rows: { type: 'boolean', default: false },
   },
 })
 const { seed } = values
@@ -57,38 +61,53 @@ function isChosen(part: string): boolean {
 }
 
 /** @returns a row for each driver that this host has */
-async function ofEachDriver<T>(run: (driver: string) => Promise<T>): Promise<readonly T[]> {
+async function ofEachDriver<T>(
+  run: (driver: string) => Promise<T>,
+  drivers: readonly DriverDefinition[] = definitions,
+): Promise<readonly T[]> {
   const rows: T[] = []
-  for (const { name } of definitions) {
+  for (const { name } of drivers) {
     if (values.driver?.includes(name) === false) continue
     const missing = missingFor(name)
     if (missing === undefined) rows.push(await run(name))
-    else console.log(`${name}: cannot be tried here: ${missing}`)
+    else if (!isInGuests(name)) console.log(`${name}: cannot be tried here: ${missing}`)
   }
   return rows
 }
 
 async function steps(): Promise<Partial<Report>> {
-  const rows = await ofEachDriver((driver) =>
-    runSteps({
-      driver,
-      seed,
-      sample,
-      operations: values.operation,
-      faults: values.fault as readonly Fault[] | undefined,
-      numbers: values.point?.map(Number),
-      onProblem: ({ operation, number, point, problems: what }) =>
-        problem(
-          `${driver} ${operation} ${point.fault}, point ${number}: ${point.call} ${point.at}\n  ${what.join('\n  ')}`,
-        ),
-      onRow: (row) => {
-        const { operation, fault, points, tried, bad } = row
-        console.log(`${driver} ${operation} ${fault}: ${tried} of ${points} points, ${bad} lost`)
-        // It takes hours; what was done so far is not to be done again.
-        keep({ steps: [row] })
-      },
-    }),
+  const onRow = (row: StepRow): void => {
+    const { driver, operation, fault, points, tried, bad } = row
+    if (values.rows) tellRow(row)
+    else console.log(`${driver} ${operation} ${fault}: ${tried} of ${points} points, ${bad} lost`)
+    // It takes hours; what was done so far is not to be done again.
+    keep({ steps: [row] })
+  }
+  const rows = await ofEachDriver(
+    (driver) =>
+      runSteps({
+        driver,
+        seed,
+        sample,
+        operations: values.operation,
+        faults: values.fault as readonly Fault[] | undefined,
+        numbers: values.point?.map(Number),
+        onProblem: ({ operation, number, point, problems: what }) =>
+          problem(
+            `${driver} ${operation} ${point.fault}, point ${number}: ${point.call} ${point.at}\n  ${what.join('\n  ')}`,
+          ),
+        onRow,
+      }),
+    [...definitions, ...inGuests],
   )
+  for (const { name } of inGuests) {
+    // Where nothing else is said, what this kernel has.
+    if (values.driver?.includes(name) !== true || missingFor(name) === undefined) continue
+    const words = process.argv.slice(2).filter((word) => word !== '--document')
+    await stepsInGuest([...words, '--rows', '--part', 'steps', '--seed', seed], onRow, (line) =>
+      line.startsWith('LOST ') ? problem(line.slice('LOST '.length)) : console.log(line),
+    )
+  }
   return { steps: rows.flat() }
 }
 

@@ -1,8 +1,18 @@
 /** Where the stores are that things happen to: filesystems of their own, in memory, where flushing costs nothing. */
+import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
-import { filesystem, type FilesystemKind, filesystemRequirements, need, type Requirement } from '@tooling/lab'
+import { run } from '@graphdriver/sys'
+import {
+  filesystem,
+  type FilesystemKind,
+  filesystemRequirements,
+  need,
+  type Requirement,
+  temporaryDirectory,
+} from '@tooling/lab'
 import { type Inputs, makeInputs } from './inputs.ts'
+import { inGuests } from './root.ts'
 
 export interface ReliabilityPlace extends AsyncDisposable {
   /** For one data root each, below which nothing is yet. */
@@ -24,10 +34,13 @@ export function requirementsOf(driver: string): readonly Requirement[] {
 }
 
 export function missingFor(driver: string): string | undefined {
+  if (isInGuests(driver)) return isGuest() ? undefined : 'a guest has it'
   return need(...requirementsOf(driver))
 }
 
 export async function placeFor(driver: string): Promise<ReliabilityPlace> {
+  if (driver === 'zfs') return poolPlace()
+  if (driver === 'devicemapper') return temporaryPlace()
   const volume = await filesystem(filesystemOf(driver), { sizeMiB: 1024, storage: 'memory' })
   const at = (name: string): string => path.join(volume.path, name)
   const directory = async (name: string): Promise<string> => {
@@ -38,5 +51,49 @@ export async function placeFor(driver: string): Promise<ReliabilityPlace> {
     directory,
     inputs: await makeInputs(await directory('inputs')),
     [Symbol.asyncDispose]: () => volume[Symbol.asyncDispose](),
+  }
+}
+
+/** The disk that `stepsInGuest` gives a guest. */
+const guestDisk = '/dev/ubdb'
+
+/** Whether this is one of the lab's guests. */
+function isGuest(): boolean {
+  return existsSync(guestDisk)
+}
+
+export function isInGuests(driver: string): boolean {
+  return inGuests.some(({ name }) => name === driver)
+}
+
+/** In a guest: each directory is a dataset of its own, in a pool on its disk. */
+async function poolPlace(): Promise<ReliabilityPlace> {
+  await run('zpool', ['create', '-f', '-O', 'mountpoint=none', '-O', 'xattr=sa', 'steps', guestDisk])
+  const scratch = await temporaryDirectory()
+  return {
+    async directory(name) {
+      await run('zfs', ['create', '-o', `mountpoint=/mnt/${name}`, `steps/${name}`])
+      return `/mnt/${name}`
+    },
+    inputs: await makeInputs(scratch.path),
+    async [Symbol.asyncDispose]() {
+      await run('zpool', ['destroy', '-f', 'steps'])
+      await scratch[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** In a guest: its temporary files are on an ext4 in memory; each directory gets a pool of blocks in files of its own. */
+async function temporaryPlace(): Promise<ReliabilityPlace> {
+  const scratch = await temporaryDirectory()
+  const directory = async (name: string): Promise<string> => {
+    const made = path.join(scratch.path, name)
+    await mkdir(made)
+    return made
+  }
+  return {
+    directory,
+    inputs: await makeInputs(await directory('inputs')),
+    [Symbol.asyncDispose]: () => scratch[Symbol.asyncDispose](),
   }
 }

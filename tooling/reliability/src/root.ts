@@ -2,6 +2,7 @@
 import { type Driver, type DriverDefinition, hostOf } from '@graphdriver/core'
 import aufs from '@graphdriver/aufs'
 import btrfs from '@graphdriver/btrfs'
+import devicemapper from '@graphdriver/devicemapper'
 import { type ImageStore, openImageStore, openReferenceStore, type ReferenceStore } from '@graphdriver/image'
 import {
   type DirectoryLayerStore,
@@ -12,14 +13,19 @@ import {
 import overlay from '@graphdriver/overlay'
 import overlay2 from '@graphdriver/overlay2'
 import vfs from '@graphdriver/vfs'
+import zfs from '@graphdriver/zfs'
 
-/** Those whose filesystems this kernel may have; others are stepped in guests, by their own tests. */
+/** Those whose filesystems this kernel may have. */
 export const definitions: readonly DriverDefinition[] = [vfs, overlay2, overlay, aufs, btrfs]
 
+/** Those that no kernel of a test machine has: they are tried in guests. */
+export const inGuests: readonly DriverDefinition[] = [devicemapper, zfs]
+
 export function definitionOf(name: string): DriverDefinition {
-  const found = definitions.find((definition) => definition.name === name)
+  const all = [...definitions, ...inGuests]
+  const found = all.find((definition) => definition.name === name)
   if (found !== undefined) return found
-  throw new Error(`no driver '${name}' here; there are ${definitions.map((one) => one.name).join(', ')}`)
+  throw new Error(`no driver '${name}' here; there are ${all.map((one) => one.name).join(', ')}`)
 }
 
 /** The records of a root as they are at this moment. */

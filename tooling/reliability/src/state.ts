@@ -1,9 +1,11 @@
 /** What a store holds, as its users see it, and whether that is whole. */
-import { readdirSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { existsSync, readdirSync, statfsSync } from 'node:fs'
 import path from 'node:path'
 import type { ChainId } from '@graphdriver/core'
 import { mountsBelow } from '@graphdriver/core/conformance'
 import type { Finding } from '@graphdriver/layer-store'
+import { FILESYSTEM_MAGIC, readMountTable } from '@graphdriver/sys'
 import { baseName } from './inputs.ts'
 import type { OpenRoot } from './root.ts'
 
@@ -85,14 +87,20 @@ export async function reset({ layers, images, references }: OpenRoot): Promise<v
  */
 export function shapeOf(root: string): readonly string[] {
   const entries = readdirSync(root, { recursive: true, withFileTypes: true, encoding: 'utf8' })
-  const files = entries.map((entry) => {
-    const kind = entry.isDirectory() ? '/' : entry.isSymbolicLink() ? '@' : ''
-    return `${path.relative(root, path.join(entry.parentPath, entry.name))}${kind}`
-  })
-  return [...files, ...mountsBelow(root).map((mount) => `mounted: ${path.relative(root, mount)}`)]
+  const files = entries
+    .filter(({ name }) => !passing.has(name))
+    .map((entry) => {
+      const kind = entry.isDirectory() ? '/' : entry.isSymbolicLink() ? '@' : ''
+      return `${path.relative(root, path.join(entry.parentPath, entry.name))}${kind}`
+    })
+  const mounts = mountsBelow(root).map((mount) => `mounted: ${path.relative(root, mount)}`)
+  return [...files, ...mounts, ...datasetsAt(root), ...mappedDevices()]
     .map((line) => line.replaceAll(/[0-9a-f]{64}|\b[A-Z2-7]{26}\b/g, '#'))
     .toSorted()
 }
+
+/** Files that are there or not by what was done last, whole or not: the device mapper's note of its last transaction. */
+const passing: ReadonlySet<string> = new Set(['transaction-metadata'])
 
 /** Lines that one of two shapes has more of. */
 export function shapeDifference(found: readonly string[], expected: readonly string[]): readonly string[] {
@@ -100,4 +108,20 @@ export function shapeDifference(found: readonly string[], expected: readonly str
   for (const line of found) count.set(line, (count.get(line) ?? 0) + 1)
   for (const line of expected) count.set(line, (count.get(line) ?? 0) - 1)
   return [...count].filter(([, n]) => n !== 0).map(([line, n]) => `${n > 0 ? 'left' : 'lost'}: ${line}`)
+}
+
+/** Datasets and snapshots of a root that is one. */
+function datasetsAt(root: string): readonly string[] {
+  if (statfsSync(root).type !== FILESYSTEM_MAGIC.zfs) return []
+  const { source } = readMountTable().findLast(({ target }) => target === root) ?? {}
+  if (source === undefined) return []
+  const lines = execFileSync('zfs', ['list', '-H', '-r', '-t', 'all', '-o', 'name', source], {
+    encoding: 'utf8',
+  })
+  return lines.trim().split('\n')
+}
+
+/** Of the device mapper; that of another root stays as it is meanwhile. */
+function mappedDevices(): readonly string[] {
+  return existsSync('/dev/mapper') ? readdirSync('/dev/mapper').map((name) => `device: ${name}`) : []
 }

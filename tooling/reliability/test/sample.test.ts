@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import { type Fault, need, recordedDiskRequirements } from '@tooling/lab'
+import { type Fault, missingGuest, need, recordedDiskRequirements } from '@tooling/lab'
 import { describe, expect, test } from 'vitest'
 import { callsOf, faults } from '../src/calls.ts'
 import { runCrowd } from '../src/crowd.ts'
@@ -12,7 +12,9 @@ import { targets } from '../src/fuzz/targets.ts'
 import { operations } from '../src/operations.ts'
 import { missingFor, placeFor } from '../src/place.ts'
 import { runRace } from '../src/race.ts'
-import { definitions } from '../src/root.ts'
+import { stepsInGuest } from '../src/guest-steps.ts'
+import { definitions, inGuests } from '../src/root.ts'
+import type { StepRow } from '../src/report.ts'
 import { runSteps } from '../src/step.ts'
 import { Stepper } from '../src/stepper.ts'
 
@@ -157,4 +159,25 @@ test.skipIf(need({ root: true }) !== undefined)(
 
 test('every call that a fault meets is one that steps count', () => {
   for (const fault of faults) expect(callsOf[fault].length).toBeGreaterThan(3)
+})
+
+const noGuest = await missingGuest({ command: 'strace' })
+describe.skipIf(noGuest !== undefined)(`in a guest, seed ${seed} (${noGuest ?? 'as root'})`, () => {
+  test.each(inGuests.map(({ name }) => name))(
+    '%s survives that an operation is cut short',
+    async (driver) => {
+      const chosen = operations[Number.parseInt(seed.slice(0, 6), 16) % operations.length]?.name ?? 'load'
+      const words = ['--part', 'steps', '--rows', '--driver', driver, '--operation', chosen, '--seed', seed]
+      const faulted = faultsFor(driver, chosen).flatMap((fault) => ['--fault', fault])
+      const lines: string[] = []
+      let tried = 0
+      const onRow = (row: StepRow): void => {
+        tried += row.tried
+      }
+      await stepsInGuest([...words, ...faulted, '--sample', '3'], onRow, (line) => lines.push(line))
+      expect(lines).toEqual(['0 lost'])
+      expect(tried).toBeGreaterThanOrEqual(3)
+    },
+    600_000,
+  )
 })

@@ -13,6 +13,7 @@
  *     volume.img, volume/   ours: the filesystem in a file that limits the layer, and where it is mounted while it is in
  *                 use; upper and work are then symbolic links into it
  *     merged/     where the two are mounted; there only while they are
+ *     mapped      ours: by which map they are mounted; left behind when they are not
  *   <id>/.graphdriver-committed    ours, empty: the layer has or had a child that stands on its root/
  *   .graphdriver-layer-<random>/   ours: a layer, or a root/, being made or deleted
  * ```

@@ -19,6 +19,7 @@
  *     volume.img, volume/     ours: the filesystem in a file that limits the layer, and where it is mounted while it is
  *                             in use; diff and work are then symbolic links into it
  *     volumes                 ours: the layers of the stack, this one included, that have a volume; absent when none has
+ *     mapped                  ours: by which map the stack is mounted; left behind when it is not
  *     committed               empty; there once the layer has a child, and then it is mounted read-only
  *   .graphdriver-layer-<random>/ ours: a layer being made or deleted
  * ```

@@ -1,5 +1,5 @@
 /** Stacks that are shown with other owners: overlayfs itself cannot be mapped, its layers can (Linux 5.19). */
-import { closeSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { isSystemError } from '../error.ts'
@@ -67,8 +67,9 @@ function withMounter(ranges: readonly IdRange[]): readonly IdRange[] {
  */
 export function noteMap(directory: string, key: string | undefined): void {
   const note = noteFile(directory)
-  if (key === undefined) rmSync(note, { force: true })
-  else writeFileSync(note, key, { mode: 0o600 })
+  if (key !== undefined) writeFileSync(note, key, { mode: 0o600 })
+  // Each mount asks, and few layers have one: a look costs less than an error.
+  else if (existsSync(note)) rmSync(note)
 }
 
 /** By which map a layer is mounted that is mounted. */
