@@ -3,6 +3,7 @@ import { formatTime, type PaxRecord, paxTime, type TarEntry, type TarHeader } fr
 import type { ExtendedAttribute } from './extended-attributes.ts'
 import { invalidLayer, unsupportedLayer } from './invalid.ts'
 import type { ReparsePoint } from './reparse-point.ts'
+import { descriptorOf } from './sddl.ts'
 
 /** FILE_ATTRIBUTE_*. */
 export const fileAttribute = {
@@ -56,11 +57,6 @@ export function fileOf(header: TarHeader, name: string): WindowsFile {
     const value = records.get(of)
     return value === undefined ? header.mtimeNs : (paxTime(value) ?? bad(name, of))
   }
-  if (records.has(key.legacySecurity) && !records.has(key.security))
-    throw unsupportedLayer(
-      'its security descriptor is text, as before 2016; convert the image with a newer docker',
-      name,
-    )
   const isDirectory = header.type === 'directory'
   return {
     name,
@@ -69,7 +65,7 @@ export function fileOf(header: TarHeader, name: string): WindowsFile {
     written: header.mtimeNs,
     accessed: time(key.accessed),
     changed: time(key.changed),
-    security: records.has(key.security) ? base64(records.get(key.security), name, key.security) : undefined,
+    security: securityOf(records, name),
     extendedAttributes: header.pax
       .filter((record) => record.key.startsWith(key.extendedAttribute))
       .map((record) => [
@@ -79,6 +75,18 @@ export function fileOf(header: TarHeader, name: string): WindowsFile {
     reparsePoint: header.type === 'symlink' ? reparsePointOf(header, records.has(key.mountPoint)) : undefined,
     size: header.type === 'file' ? header.size : 0,
   }
+}
+
+/** In bytes, or as text, as before 2016. */
+function securityOf(records: ReadonlyMap<string, Buffer>, name: string): Buffer | undefined {
+  if (records.has(key.security)) return base64(records.get(key.security), name, key.security)
+  const text = records.get(key.legacySecurity)?.toString()
+  if (text === undefined) return undefined
+  const descriptor = descriptorOf(text)
+  if (descriptor !== undefined) return descriptor
+  const why =
+    'which is no security descriptor, or means somebody of another machine; convert the image with a newer docker'
+  throw unsupportedLayer(`its PAX record ${key.legacySecurity} is '${text}', ${why}`, name)
 }
 
 function attributesOf(value: Buffer | undefined, name: string, isDirectory: boolean): number {
