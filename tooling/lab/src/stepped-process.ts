@@ -5,6 +5,8 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 
@@ -42,7 +44,11 @@ export class SteppedProcess implements AsyncDisposable {
 
   /** @param command a script for the Node that runs this one, and its arguments; it prints `ready`, waits for a line, and prints one when it is done */
   constructor(command: readonly string[]) {
-    this.#child = spawn(process.execPath, command, { stdio: ['pipe', 'pipe', 'pipe'] })
+    this.#child = spawn(process.execPath, command, {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      // Thousands of them start, and each would compile the same.
+      env: { ...process.env, NODE_COMPILE_CACHE: path.join(tmpdir(), 'graphdriver-compiled') },
+    })
     this.#closed = once(this.#child, 'close')
     this.#errors = text(this.#child.stderr)
     const { promise, resolve, reject } = Promise.withResolvers<void>()

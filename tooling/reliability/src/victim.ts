@@ -3,6 +3,7 @@
  * on a store, and prints `done`, or `failed: ` and why.
  */
 import { once } from 'node:events'
+import { flushCompileCache } from 'node:module'
 import { argv, stdin, stdout } from 'node:process'
 import type { Inputs } from './inputs.ts'
 import { graphdriver } from './operation.ts'
@@ -14,6 +15,8 @@ const operation = operationNamed(name)
 definitionOf(driver)
 const given = JSON.parse(inputs) as Inputs
 
+// It never ends by itself, when this would be done.
+flushCompileCache()
 const say = stdout.write.bind(stdout)
 say('ready\n')
 await once(stdin, 'data')
