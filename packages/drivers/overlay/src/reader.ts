@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { type CallOptions, type LayerId, layerMount, type Mount } from '@graphdriver/core'
 import { DetachedMounts } from '@graphdriver/sys'
-import { isStackMounted, openStack } from '@graphdriver/sys/overlayfs'
+import { isStackMounted, notedMap, openStack } from '@graphdriver/sys/overlayfs'
 import { OverlayDriver } from './driver.ts'
 import { layerPaths, readForm } from './layout.ts'
 
@@ -14,9 +14,10 @@ export class OverlayReader extends OverlayDriver {
     signal?.throwIfAborted()
     const { home } = this
     const form = await readForm(home, id)
-    const { root, merged, committed } = layerPaths(home, id)
+    const { directory, root, merged, committed } = layerPaths(home, id)
     if (form.kind === 'tree') return layerMount(id, root, existsSync(committed))
-    if (isStackMounted(merged)) return layerMount(id, merged, true)
+    // By a map it is mounted with other owners than it has.
+    if (isStackMounted(merged) && notedMap(directory) === undefined) return layerMount(id, merged, true)
     const { options, appendsLower } = this.host
     const below = form.lower === undefined ? path.join(id, 'nothing') : path.join(form.lower, 'root')
     const stack = { lower: [path.join(id, 'upper'), below], options }

@@ -1,6 +1,6 @@
 import { type CallOptions, type LayerId, layerMount, type Mount } from '@graphdriver/core'
 import { DetachedMounts } from '@graphdriver/sys'
-import { isStackMounted, openStack } from '@graphdriver/sys/overlayfs'
+import { isStackMounted, notedMap, openStack } from '@graphdriver/sys/overlayfs'
 import { Overlay2Driver } from './driver.ts'
 import { layerPaths } from './layout.ts'
 import { isCommitted, isStack, readOnlyStack } from './mounting.ts'
@@ -16,7 +16,9 @@ export class Overlay2Reader extends Overlay2Driver {
     const record = await readLayer(home, id)
     const paths = layerPaths(home, id)
     if (!isStack(paths, record)) return layerMount(id, paths.diff, isCommitted(paths))
-    if (isStackMounted(paths.merged)) return layerMount(id, paths.merged, true)
+    // By a map it is mounted with other owners than it has.
+    const isPlain = isStackMounted(paths.merged) && notedMap(paths.directory) === undefined
+    if (isPlain) return layerMount(id, paths.merged, true)
     const { appendsLower, program } = this.host
     const stack = readOnlyStack(id, record, this.host)
     return this.volumes.reading(id, this.#detached, () => openStack({ home, appendsLower, program }, stack))

@@ -174,6 +174,11 @@ export const mappedCases: readonly ConformanceCase[] = casesOf(
         } catch (error) {
           assert(isGraphDriverError(error, 'GD_LAYER_IN_USE'), String(error))
         }
+        if (context.subject.definition.opensReadOnly === true) {
+          const reader = await context.openReadOnly()
+          await using read = await reader.get(child)
+          assert.deepEqual(ownersOf(read.path, 'd/of-root'), ['0:0'])
+        }
       }
       assert.equal(await owner(mapFrom(200_000)), '200000:200000')
       assert.equal(await owner(undefined), '0:0')
