@@ -1,6 +1,6 @@
 /** An image of Windows on a Linux: loaded, looked into, changed, and given back to the byte. */
 import { createHash } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { filesystem, filesystemRequirements, need } from '@tooling/lab'
@@ -65,6 +65,16 @@ test('an image of Windows is kept on NTFS and comes out to the byte (as root)', 
     await graphdriver(place, 'diff', '--output', file, chainId)
     expect(sha256(readFileSync(file))).toBe(sha256(layers[index] ?? Buffer.alloc(0)))
   }
+
+  expect(await graphdriver(place, 'check', '--full')).toContain('nothing is damaged')
+  const [text = ''] = readdirSync(place.root, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('Files/app/a.txt'),
+  )
+  const before = readFileSync(path.join(place.root, text))
+  writeFileSync(path.join(place.root, text), 'x'.repeat(before.length))
+  await expect(graphdriver(place, 'check', '--full')).rejects.toThrow(/a\.txt/)
+  writeFileSync(path.join(place.root, text), before)
+  expect(await graphdriver(place, 'check', '--full')).toContain('nothing is damaged')
 
   const mounted = await graphdriver(place, 'mount', 'windows/test:1', '--name', 'box')
   expect(readFileSync(`${mounted}/Files/app/a.txt:ads1`)).toHaveLength(16)

@@ -2,6 +2,7 @@
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { generatedImage, type TarEntry } from '@tooling/lab'
+import { windowsLayers } from './windows-inputs.ts'
 
 export interface Inputs {
   readonly base: string
@@ -44,19 +45,25 @@ const topLayer: readonly TarEntry[] = [
   { name: 'srv/file3', content: bytes(70_000, 't') },
 ]
 
-/** Writes both into a directory that is there. */
-export async function makeInputs(directory: string): Promise<Inputs> {
+/** Writes both into a directory that is there, of what a driver keeps. */
+export async function makeInputs(directory: string, driver: string): Promise<Inputs> {
   const make = async (
     name: string,
     reference: string,
-    layers: readonly (readonly TarEntry[])[],
+    layers: readonly (readonly TarEntry[] | Buffer)[],
   ): Promise<string> => {
     const place = path.join(directory, name)
     await mkdir(place)
-    return await generatedImage(place, reference, layers)
+    return await generatedImage(place, reference, layers, osOf(driver))
   }
+  const layers = driver === 'windows' ? windowsLayers : [baseLayer, middleLayer, topLayer]
   return {
-    base: await make('base', baseName, [baseLayer]),
-    image: await make('image', imageName, [baseLayer, middleLayer, topLayer]),
+    base: await make('base', baseName, layers.slice(0, 1)),
+    image: await make('image', imageName, layers),
   }
+}
+
+/** For which system the images are that a driver keeps. */
+export function osOf(driver: string): 'linux' | 'windows' {
+  return driver === 'windows' ? 'windows' : 'linux'
 }

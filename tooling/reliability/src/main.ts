@@ -25,7 +25,7 @@ import { stepsInGuest, tellRow } from './guest-steps.ts'
 import { isInGuests, missingFor, placeFor } from './place.ts'
 import { runRace } from './race.ts'
 import { emptyReport, type FuzzRow, joined, readReport, type Report, type StepRow } from './report.ts'
-import { definitions, inGuests } from './root.ts'
+import { definitions, inGuests, ofWindows } from './root.ts'
 import { runSteps } from './step.ts'
 
 const { values } = parseArgs({
@@ -98,7 +98,7 @@ async function steps(): Promise<Partial<Report>> {
           ),
         onRow,
       }),
-    [...definitions, ...inGuests],
+    [...definitions, ...ofWindows, ...inGuests],
   )
   for (const { name } of inGuests) {
     // Where nothing else is said, what this kernel has.

@@ -15,6 +15,8 @@ function targetOf(driver: string): string {
 export const migration: LoneOperation = {
   name: 'migrate',
   title: 'migrate to another driver',
+  // No other driver keeps layers of Windows.
+  isFor: (os) => os === 'linux',
   async prepare(root) {
     await createContainer(root)
     await writeInto(root)

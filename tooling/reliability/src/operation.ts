@@ -3,9 +3,9 @@ import { utimesSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ChainId } from '@graphdriver/core'
-import { loadImages, openImageSource } from '@graphdriver/image'
+import { hostPlatform, type ImageSource, loadImages, openImageSource } from '@graphdriver/image'
 import { dockerInitLayer } from '@graphdriver/layer-store'
-import { baseName, type Inputs } from './inputs.ts'
+import { baseName, type Inputs, osOf } from './inputs.ts'
 import type { OpenRoot, OpenStores } from './root.ts'
 
 export interface Operation {
@@ -13,6 +13,8 @@ export interface Operation {
   readonly title: string
   /** Makes what it begins with. */
   readonly prepare?: (root: OpenRoot, inputs: Inputs) => Promise<void>
+  /** Whether it can be done, and looked at, where images are for that system. */
+  readonly isFor?: LoneOperation['isFor']
   /** May be done again when it is not known whether it was done. */
   readonly run: (root: OpenRoot, inputs: Inputs) => Promise<void>
 }
@@ -28,6 +30,7 @@ export interface LoneOperation {
   /** @returns what is wrong with what it made */
   readonly verify: (driver: string, root: string) => Promise<readonly string[]>
   readonly undo: (driver: string, root: string) => Promise<void>
+  readonly isFor: (os: 'linux' | 'windows') => boolean
 }
 
 /** The command's program. */
@@ -40,8 +43,15 @@ export const graphdriver = path.join(
 export const containerName = 'container'
 
 export async function load({ layers, images, references }: OpenStores, archive: string): Promise<void> {
-  await using source = await openImageSource(archive)
+  await using source = await openSource(archive, layers.driver.name)
   await loadImages(source, { layers, images, references })
+}
+
+/** The variant that the driver keeps. */
+export function openSource(archive: string, driver: string): Promise<ImageSource> {
+  return openImageSource(archive, {
+    platform: { os: osOf(driver), architecture: hostPlatform().architecture },
+  })
 }
 
 export async function chainOf({ images, references }: OpenRoot, name: string): Promise<ChainId | undefined> {
@@ -50,14 +60,17 @@ export async function chainOf({ images, references }: OpenRoot, name: string): P
 
 export async function createContainer(root: OpenRoot): Promise<void> {
   if (root.layers.writableLayers().length > 0) return
-  await root.layers.createRWLayer(containerName, await chainOf(root, baseName), { init: dockerInitLayer })
+  // What dockerd writes for a container of Linux is nothing to Windows.
+  const init = osOf(root.driver.name) === 'linux' ? dockerInitLayer : undefined
+  await root.layers.createRWLayer(containerName, await chainOf(root, baseName), { init })
 }
 
 /** A new file, and a changed one. None is deleted: in a tar that has the time of its making, so that none would be like another. */
-export async function writeInto({ layers }: OpenRoot): Promise<void> {
+export async function writeInto({ layers, driver }: OpenRoot): Promise<void> {
   const writable = await layers.getRWLayer(containerName)
   await using mount = await writable.mount()
-  writeFileSync(path.join(mount.path, 'own'), 'own')
-  writeFileSync(path.join(mount.path, 'etc/passwd'), 'nobody\n')
-  for (const name of ['own', 'etc/passwd', 'etc', '.']) utimesSync(path.join(mount.path, name), 1e9, 1e9)
+  const root = osOf(driver.name) === 'linux' ? mount.path : path.join(mount.path, 'Files')
+  writeFileSync(path.join(root, 'own'), 'own')
+  writeFileSync(path.join(root, 'etc/passwd'), 'nobody\n')
+  for (const name of ['own', 'etc/passwd', 'etc', '.']) utimesSync(path.join(root, name), 1e9, 1e9)
 }

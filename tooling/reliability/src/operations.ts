@@ -2,8 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { randomLayerId } from '@graphdriver/core'
-import { openImageSource } from '@graphdriver/image'
-import { baseName, imageName } from './inputs.ts'
+import { baseName, imageName, osOf } from './inputs.ts'
 import { migration } from './migration.ts'
 import {
   chainOf,
@@ -11,6 +10,7 @@ import {
   createContainer,
   load,
   type LoneOperation,
+  openSource,
   type Operation,
   writeInto,
 } from './operation.ts'
@@ -27,7 +27,7 @@ export const operations: readonly (Operation | LoneOperation)[] = [
     name: 'register',
     title: 'register a layer',
     async run(root, { image }) {
-      await using source = await openImageSource(image)
+      await using source = await openSource(image, root.driver.name)
       const [first] = await source.images()
       const layer = first?.layers[1]
       if (layer === undefined) throw new Error(`${image} has no second layer`)
@@ -60,6 +60,8 @@ export const operations: readonly (Operation | LoneOperation)[] = [
   {
     name: 'commit',
     title: 'commit a writable layer',
+    // Files of Windows have the time of their making, so that each tar of them is another.
+    isFor: (os) => os === 'linux',
     async prepare(root) {
       await createContainer(root)
       await writeInto(root)
@@ -118,4 +120,8 @@ export function operationNamed(name: string): Operation | LoneOperation {
   const found = operations.find((operation) => operation.name === name)
   if (found !== undefined) return found
   throw new Error(`no operation '${name}'; there are ${operations.map((one) => one.name).join(', ')}`)
+}
+
+export function operationsOf(driver: string): readonly (Operation | LoneOperation)[] {
+  return operations.filter((operation) => operation.isFor?.(osOf(driver)) ?? true)
 }

@@ -20,9 +20,15 @@ export interface ReliabilityPlace extends AsyncDisposable {
   readonly inputs: Inputs
 }
 
+const filesystems: ReadonlyMap<string, FilesystemKind> = new Map([
+  ['btrfs', 'btrfs'],
+  ['vfs', 'xfs'],
+  ['windows', 'ntfs'],
+])
+
 /** Which filesystem a driver is tried on. */
 export function filesystemOf(driver: string): FilesystemKind {
-  return driver === 'btrfs' ? 'btrfs' : driver === 'vfs' ? 'xfs' : 'ext4'
+  return filesystems.get(driver) ?? 'ext4'
 }
 
 /** What a host needs for a driver's stores, in the terms of `need`. */
@@ -49,7 +55,7 @@ export async function placeFor(driver: string): Promise<ReliabilityPlace> {
   }
   return {
     directory,
-    inputs: await makeInputs(await directory('inputs')),
+    inputs: await makeInputs(await directory('inputs'), driver),
     [Symbol.asyncDispose]: () => volume[Symbol.asyncDispose](),
   }
 }
@@ -75,7 +81,7 @@ async function poolPlace(): Promise<ReliabilityPlace> {
       await run('zfs', ['create', '-o', `mountpoint=/mnt/${name}`, `steps/${name}`])
       return `/mnt/${name}`
     },
-    inputs: await makeInputs(scratch.path),
+    inputs: await makeInputs(scratch.path, 'zfs'),
     async [Symbol.asyncDispose]() {
       await run('zpool', ['destroy', '-f', 'steps'])
       await scratch[Symbol.asyncDispose]()
@@ -93,7 +99,7 @@ async function temporaryPlace(): Promise<ReliabilityPlace> {
   }
   return {
     directory,
-    inputs: await makeInputs(await directory('inputs')),
+    inputs: await makeInputs(await directory('inputs'), 'devicemapper'),
     [Symbol.asyncDispose]: () => scratch[Symbol.asyncDispose](),
   }
 }

@@ -59,7 +59,7 @@ export async function recordLife(
   await using own = new AsyncDisposableStack()
   const scratch = await mkdtemp(path.join(tmpdir(), 'gd-power-'))
   own.defer(() => rmSync(scratch, { recursive: true }))
-  const inputs = await makeInputs(scratch)
+  const inputs = await makeInputs(scratch, driver)
   let begin: State | undefined
   const disk = own.use(
     await recordedDisk(kind, async (root) => {

@@ -13,16 +13,20 @@ import {
 import overlay from '@graphdriver/overlay'
 import overlay2 from '@graphdriver/overlay2'
 import vfs from '@graphdriver/vfs'
+import windows from '@graphdriver/windows'
 import zfs from '@graphdriver/zfs'
 
 /** Those whose filesystems this kernel may have. */
 export const definitions: readonly DriverDefinition[] = [vfs, overlay2, overlay, aufs, btrfs]
 
+/** Of Windows, on NTFS: only steps know what its layers are like. */
+export const ofWindows: readonly DriverDefinition[] = [windows]
+
 /** Those that no kernel of a test machine has: they are tried in guests. */
 export const inGuests: readonly DriverDefinition[] = [devicemapper, zfs]
 
 export function definitionOf(name: string): DriverDefinition {
-  const all = [...definitions, ...inGuests]
+  const all = [...definitions, ...ofWindows, ...inGuests]
   const found = all.find((definition) => definition.name === name)
   if (found !== undefined) return found
   throw new Error(`no driver '${name}' here; there are ${all.map((one) => one.name).join(', ')}`)

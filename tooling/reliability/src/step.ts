@@ -1,7 +1,7 @@
 /** All operations of one driver, cut short at points of some or all numbers. */
 import type { Fault, FaultPoint } from '@tooling/lab'
 import { faults as allFaults } from './calls.ts'
-import { operations } from './operations.ts'
+import { operationsOf } from './operations.ts'
 import { placeFor } from './place.ts'
 import type { StepRow } from './report.ts'
 import { numberedSample } from './sample.ts'
@@ -33,7 +33,7 @@ export async function runSteps(request: StepRequest): Promise<readonly StepRow[]
   const { driver, sample = Number.POSITIVE_INFINITY, seed, numbers, onProblem, onRow } = request
   const rows: StepRow[] = []
   await using place = await placeFor(driver)
-  for (const operation of operations) {
+  for (const operation of operationsOf(driver)) {
     if (request.operations?.includes(operation.name) === false) continue
     await using stepper = await Stepper.on(
       driver,

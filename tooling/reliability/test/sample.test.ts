@@ -9,11 +9,11 @@ import { runCrowd } from '../src/crowd.ts'
 import { recordedKindOf, runCuts } from '../src/cut.ts'
 import { fuzzTarget } from '../src/fuzz/run.ts'
 import { targets } from '../src/fuzz/targets.ts'
-import { operations } from '../src/operations.ts'
+import { operations, operationsOf } from '../src/operations.ts'
 import { missingFor, placeFor } from '../src/place.ts'
 import { runRace } from '../src/race.ts'
 import { stepsInGuest } from '../src/guest-steps.ts'
-import { definitions, inGuests } from '../src/root.ts'
+import { definitions, inGuests, ofWindows } from '../src/root.ts'
 import type { StepRow } from '../src/report.ts'
 import { runSteps } from '../src/step.ts'
 import { Stepper } from '../src/stepper.ts'
@@ -160,6 +160,28 @@ test.skipIf(need({ root: true }) !== undefined)(
 test('every call that a fault meets is one that steps count', () => {
   for (const fault of faults) expect(callsOf[fault].length).toBeGreaterThan(3)
 })
+
+for (const { name: driver } of ofWindows) {
+  const missing = missingFor(driver) ?? noTracer
+  test.skipIf(missing !== undefined).each(operationsOf(driver).map(({ name }) => name))(
+    `${driver} on NTFS survives that it is cut short: %s (${missing ?? `seed ${seed}`})`,
+    async (operation) => {
+      const lost: unknown[] = []
+      const rows = await runSteps({
+        driver,
+        operations: [operation],
+        faults: faultsFor(driver, operation),
+        sample: 1,
+        seed,
+        onProblem: (problem) => lost.push(problem),
+        onRow: () => undefined,
+      })
+      expect(lost).toEqual([])
+      expect(rows.every(({ tried }) => tried > 0)).toBe(true)
+    },
+    120_000,
+  )
+}
 
 const noGuest = await missingGuest({ command: 'strace' })
 describe.skipIf(noGuest !== undefined)(`in a guest, seed ${seed} (${noGuest ?? 'as root'})`, () => {

@@ -11,9 +11,10 @@ export const platform: { readonly architecture: string; readonly os: string } = 
 const created = '2024-01-01T00:00:00Z'
 
 /** The image's configuration, as the bytes whose digest is the image's id. */
-export function imageConfig(layers: readonly LabLayer[]): string {
+export function imageConfig(layers: readonly LabLayer[], os = platform.os): string {
   return JSON.stringify({
     ...platform,
+    os,
     created,
     config: {
       Env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'],

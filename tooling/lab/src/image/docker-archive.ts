@@ -12,9 +12,10 @@ export async function writeDockerArchive(
   reference: string,
   layers: readonly LabLayer[],
   scratch: string,
+  os = 'linux',
 ): Promise<void> {
   await mkdir(scratch)
-  const config = imageConfig(layers)
+  const config = imageConfig(layers, os)
   const configName = `${digestOf(config).slice('sha256:'.length)}.json`
   const names = layers.map(({ name }) => `${name}/layer.tar`)
   await writeFile(path.join(scratch, configName), config)

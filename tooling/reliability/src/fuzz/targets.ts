@@ -230,7 +230,7 @@ export const targets: readonly Target[] = [
     async seeds() {
       const directory = mkdtempSync(path.join(tmpdir(), 'fuzz-seed-'))
       try {
-        const { base, image } = await makeInputs(directory)
+        const { base, image } = await makeInputs(directory, 'vfs')
         return [base, image].map((file) => readFileSync(file))
       } finally {
         rmSync(directory, { recursive: true })
