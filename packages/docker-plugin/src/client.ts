@@ -58,7 +58,9 @@ class PluginDriver implements Driver {
     this.#connection = connection
     this.name = name
     this.home = home
-    this.capabilities = { ...capabilities, maxDepth: capabilities.maxDepth ?? Number.POSITIVE_INFINITY }
+    const maxDepth = capabilities.maxDepth ?? Number.POSITIVE_INFINITY
+    // The protocol has no word for maps.
+    this.capabilities = { ...capabilities, maxDepth, mappedOwners: false }
     if (optional.includes('setQuota'))
       this.setQuota = async (id, quota) => {
         await connection.call(targetOf('SetQuota'), { ID: id, Quota: quota })

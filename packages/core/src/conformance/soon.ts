@@ -9,10 +9,10 @@ const patience = 5000
  *
  * @throws what `check` throws in the end
  */
-export async function soon(check: () => void): Promise<void> {
+export async function soon(check: () => Promise<void> | void): Promise<void> {
   for (const end = performance.now() + patience; ; await setTimeout(10)) {
     try {
-      check()
+      await check()
       return
     } catch (error) {
       if (performance.now() > end) throw error
