@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmdirSync } from 'node:fs'
 import path from 'node:path'
 import { checkIdMap, type IdMap, idMapKey, unmappable } from './id-map.ts'
 import type { LayerId } from './id.ts'
@@ -42,9 +42,14 @@ export class MappedViews {
     try {
       checkIdMap(ids)
       const target = path.join(this.#directory, `${id}-${idMapKey(ids)}`)
-      await this.#references.acquire(target, () => {
+      await this.#references.acquire(target, async () => {
         mkdirSync(target, { recursive: true, mode: 0o700 })
-        return this.#mounts.mount(source.path, target, ids)
+        try {
+          return await this.#mounts.mount(source.path, target, ids)
+        } catch (error) {
+          removeUnused(target)
+          throw error
+        }
       })
       return layerMount(id, target, source.readonly, async () => {
         await this.#references.release(target, () => this.#mounts.unmount(target))
@@ -77,5 +82,14 @@ export class MappedViews {
   #names(): readonly string[] {
     // Each removal of a layer asks, and most drivers never show one so: a look costs less than an error.
     return existsSync(this.#directory) ? readdirSync(this.#directory) : []
+  }
+}
+
+/** Another process may have mounted something there meanwhile: then the kernel does not let it go. */
+function removeUnused(target: string): void {
+  try {
+    rmdirSync(target)
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EBUSY')) throw error
   }
 }
