@@ -40,6 +40,8 @@ export interface BundleOptions {
 export interface UserNamespaceMaps {
   readonly uidMap: readonly IdMapping[]
   readonly gidMap: readonly IdMapping[]
+  /** The runtime is run by root, who may set groups there. */
+  readonly byRoot?: boolean | undefined
 }
 
 /**
@@ -86,7 +88,7 @@ function runtimeProcess(options: BundleOptions): RuntimeProcess {
   const { config, rootfs, terminal = false, hostname } = options
   const { home, additionalGids, ...ids } = processUser(rootfs, options.user ?? config.config.User ?? '')
   // Who is not root cannot set groups of a user namespace it makes (user_namespaces(7)); runc refuses to try.
-  const mayGroup = typeof options.rootless !== 'object' || process.geteuid?.() === 0
+  const mayGroup = typeof options.rootless !== 'object' || options.rootless.byRoot === true
   const grouped = additionalGids !== undefined && mayGroup
   const user = grouped ? { ...ids, additionalGids } : ids
   return {

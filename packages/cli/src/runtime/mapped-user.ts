@@ -40,5 +40,5 @@ export function namespaceMaps({ uids, gids }: IdMap): UserNamespaceMaps {
     hostID: outside,
     size: count,
   })
-  return { uidMap: uids.map(mapping), gidMap: gids.map(mapping) }
+  return { uidMap: uids.map(mapping), gidMap: gids.map(mapping), byRoot: process.geteuid?.() === 0 }
 }
