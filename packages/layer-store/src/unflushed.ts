@@ -4,7 +4,7 @@
  * the data; after another one such a layer is verified before it is used.
  */
 import { readFileSync } from 'node:fs'
-import { mkdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises'
+import { mkdir, rm, rmdir, writeFile } from 'node:fs/promises'
 import { uptime } from 'node:os'
 import path from 'node:path'
 import { type ChainId, digestHex, KeyedMutex, parseChainId } from '@graphdriver/core'
@@ -14,12 +14,15 @@ import type { Layerdb } from './layerdb.ts'
 export class UnflushedLayers {
   readonly #directory: string
   readonly #boot: string
-  /** In which boot each was registered; empty where the power cut took that too. */
-  readonly #boots: Map<ChainId, string>
+  /**
+   * In which boot each was registered, empty where the power cut took that too; undefined until somebody wants to know: a store
+   * that waits for no disk has one for each layer, and opening it is not to read them all.
+   */
+  readonly #boots: Map<ChainId, string | undefined>
   /** Whoever removes the directory and whoever needs it take turns. */
   readonly #turns = new KeyedMutex()
 
-  private constructor(directory: string, boot: string, boots: Map<ChainId, string>) {
+  private constructor(directory: string, boot: string, boots: Map<ChainId, string | undefined>) {
     this.#directory = directory
     this.#boot = boot
     this.#boots = boots
@@ -27,12 +30,12 @@ export class UnflushedLayers {
 
   static async read({ directory }: Layerdb, boot: string = currentBoot()): Promise<UnflushedLayers> {
     const own = path.join(directory, '.graphdriver-unflushed')
-    const boots = new Map<ChainId, string>()
-    for (const name of await namesIn(own)) {
-      if (!/^[0-9a-f]{64}$/.test(name)) continue
-      boots.set(parseChainId(`sha256:${name}`), await readFile(path.join(own, name), 'utf8'))
-    }
-    return new UnflushedLayers(own, boot, boots)
+    const names = (await namesIn(own)).filter((name) => /^[0-9a-f]{64}$/.test(name))
+    return new UnflushedLayers(
+      own,
+      boot,
+      new Map(names.map((name) => [parseChainId(`sha256:${name}`), undefined])),
+    )
   }
 
   /**
@@ -53,13 +56,13 @@ export class UnflushedLayers {
 
   /** Whether the machine was started anew since a layer was registered whose data nobody flushed. */
   isSuspect(layer: ChainId): boolean {
-    const boot = this.#boots.get(layer)
+    const boot = this.#bootOf(layer)
     return boot !== undefined && boot !== this.#boot
   }
 
   /** Those of this boot, as they are when a flush of their filesystem begins: what to `forget` when it has ended. */
   ofThisBoot(): readonly ChainId[] {
-    return [...this.#boots].filter(([, boot]) => boot === this.#boot).map(([layer]) => layer)
+    return [...this.#boots.keys()].filter((layer) => this.#bootOf(layer) === this.#boot)
   }
 
   /** They are on the disk, or gone. */
@@ -85,6 +88,22 @@ export class UnflushedLayers {
   /** Forgets those of which there is no record. */
   async prune(has: (layer: ChainId) => boolean): Promise<void> {
     await this.forget([...this.#boots.keys()].filter((layer) => !has(layer)))
+  }
+
+  /** @returns undefined for one that is not noted, or not any more */
+  #bootOf(layer: ChainId): string | undefined {
+    const known = this.#boots.get(layer)
+    if (known !== undefined || !this.#boots.has(layer)) return known
+    try {
+      const boot = readFileSync(this.#fileOf(layer), 'utf8')
+      this.#boots.set(layer, boot)
+      return boot
+    } catch (error) {
+      if (!isSystemError(error, 'ENOENT')) throw error
+      // Another process has had it flushed meanwhile.
+      this.#boots.delete(layer)
+      return undefined
+    }
   }
 
   #fileOf(layer: ChainId): string {

@@ -1,7 +1,8 @@
 /** The notes of what a power cut could take, by several at a time. */
-import { mkdirSync, readdirSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
 import { setImmediate } from 'node:timers/promises'
-import { parseChainId } from '@graphdriver/core'
+import { type ChainId, parseChainId } from '@graphdriver/core'
 import { temporaryDirectory } from '@tooling/lab'
 import { expect, it } from 'vitest'
 import { layerdbOf } from '../src/layerdb.ts'
@@ -24,4 +25,19 @@ it('what is noted is there, whoever forgets something else meanwhile', async () 
     await unflushed.forget([kept])
   }
   expect(readdirSync(layerdb.directory)).toEqual([])
+})
+
+it('a store opens without reading a note, which is read when its layer is used', async () => {
+  await using directory = await temporaryDirectory()
+  const layerdb = layerdbOf(directory.path, 'vfs')
+  const notes = path.join(layerdb.directory, '.graphdriver-unflushed')
+  const [readable, unreadable, taken] = ['1', '2', '3'].map((digit) => digit.repeat(64))
+  // Who reads the second one fails.
+  mkdirSync(path.join(notes, unreadable ?? ''), { recursive: true })
+  for (const name of [readable, taken]) writeFileSync(path.join(notes, name ?? ''), 'boot')
+  const unflushed = await UnflushedLayers.read(layerdb, 'another boot')
+  const chain = (name = ''): ChainId => parseChainId(`sha256:${name}`)
+  rmSync(path.join(notes, taken ?? ''))
+  expect([unflushed.isSuspect(chain(readable)), unflushed.isSuspect(chain(taken))]).toEqual([true, false])
+  expect(() => unflushed.isSuspect(chain(unreadable))).toThrow('EISDIR')
 })
