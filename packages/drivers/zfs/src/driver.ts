@@ -99,12 +99,13 @@ export class ZfsDriver implements Driver {
   async remove(id: LayerId, options?: CallOptions): Promise<void> {
     options?.signal?.throwIfAborted()
     await this.#views.hide(id)
-    if (this.#leftovers) this.#leftovers = !reapDatasets(this.#filesystem)
     let hidden: string | undefined
     await this.#references.forget(mountPoint(this.home, id), async () => {
       hidden = hideLayer(this.home, this.#filesystem, id)
     })
     if (hidden !== undefined && !discardDataset(hidden)) this.#leftovers = true
+    // Last: what was removed before its children goes with the last of them.
+    if (this.#leftovers) this.#leftovers = !reapDatasets(this.#filesystem)
   }
 
   async get(id: LayerId, { signal, mountLabel }: GetOptions = {}): Promise<Mount> {
