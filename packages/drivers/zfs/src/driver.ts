@@ -71,14 +71,16 @@ export class ZfsDriver implements Driver {
   readonly #diff: DiffDriver
   readonly #views: MappedViews
   /** A layer was hidden and not deleted; the next `remove` tries again. */
-  #leftovers = false
+  #leftovers: boolean
 
   /**
    * @param home exists, with `graph/` in it
    * @param filesystem the dataset in which the layers are
    * @param workers the driver's own; `cleanup` ends them
+   * @param isClean whether no dataset is left that is to go
    */
-  constructor(home: string, filesystem: string, workers: TreeWorkers) {
+  constructor(home: string, filesystem: string, workers: TreeWorkers, isClean = true) {
+    this.#leftovers = !isClean
     this.home = home
     this.#filesystem = filesystem
     this.#workers = workers

@@ -49,9 +49,9 @@ export async function openZfs(place: DriverHost<ZfsOptions>): Promise<Driver> {
   const workers = new TreeWorkers()
   try {
     if (readOnly) return new ZfsReader(home, name, workers)
-    reapDatasets(name)
+    const isClean = reapDatasets(name)
     reapMountPoints(graphDirectory(home))
-    return new ZfsDriver(home, name, workers)
+    return new ZfsDriver(home, name, workers, isClean)
   } catch (error) {
     await workers[Symbol.asyncDispose]()
     throw error
