@@ -96,13 +96,12 @@ function containers(base: string, docs: string): string {
 
 function ratios(base: string, docs: string): string {
   const { works } = read<Performance>('docs/performance.json')
-  const subject = base === 'vfs' ? /^graphdriver(?: \(vfs\))?$/ : /^graphdriver(?! \()/
   const rows = (worksOf[base] ?? []).map((id) => {
     const work = works.find((one) => one.id === id)
     if (work === undefined) throw new Error(`${base}: docs/performance.json has no ${id}`)
-    const verdicts = work.verdicts.filter(
-      ({ of, to }) => subject.test(of) && !(base === 'vfs' && to?.includes('vfs') && of === 'graphdriver'),
-    )
+    // Of a work that names drivers, what it says of this one.
+    const own = work.verdicts.filter(({ of }) => of === `graphdriver (${base})`)
+    const verdicts = own.length > 0 ? own : work.verdicts.filter(({ of }) => !of.includes('('))
     const found = verdicts.map(({ goal, of, to, found: value }) => {
       const who =
         of === 'graphdriver' || of === `graphdriver (${base})` ? '' : `${of.replace('graphdriver ', '')}: `

@@ -75,6 +75,22 @@ async function ofEachDriver<T>(
   return rows
 }
 
+/** What is asked of steps, for one driver in a guest. */
+function wordsFor(driver: string): readonly string[] {
+  const { operation, fault, point, sample: most } = values
+  const chosen = Object.entries({ operation, fault, point, sample: most === undefined ? [] : [most] })
+  return [
+    '--part',
+    'steps',
+    '--rows',
+    '--driver',
+    driver,
+    '--seed',
+    seed,
+    ...chosen.flatMap(([name, words = []]) => words.flatMap((word) => [`--${name}`, word])),
+  ]
+}
+
 async function steps(): Promise<Partial<Report>> {
   const onRow = (row: StepRow): void => {
     const { driver, operation, fault, points, tried, bad } = row
@@ -83,7 +99,7 @@ async function steps(): Promise<Partial<Report>> {
     // It takes hours; what was done so far is not to be done again.
     keep({ steps: [row] })
   }
-  const rows = await ofEachDriver(
+  await ofEachDriver(
     (driver) =>
       runSteps({
         driver,
@@ -103,12 +119,12 @@ async function steps(): Promise<Partial<Report>> {
   for (const { name } of inGuests) {
     // Where nothing else is said, what this kernel has.
     if (values.driver?.includes(name) !== true || missingFor(name) === undefined) continue
-    const words = process.argv.slice(2).filter((word) => word !== '--document')
-    await stepsInGuest([...words, '--rows', '--part', 'steps', '--seed', seed], onRow, (line) =>
+    await stepsInGuest(wordsFor(name), onRow, (line) =>
       line.startsWith('LOST ') ? problem(line.slice('LOST '.length)) : console.log(line),
     )
   }
-  return { steps: rows.flat() }
+  // Kept already, row by row.
+  return {}
 }
 
 async function cuts(): Promise<Partial<Report>> {

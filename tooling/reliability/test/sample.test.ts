@@ -42,6 +42,25 @@ function faultsFor(driver: string, operation: string): readonly Fault[] {
   return ['kill', faults[sum % faults.length] ?? 'EIO']
 }
 
+/** So many points of an operation and each of its faults. */
+async function stepped(
+  driver: string,
+  operation: string,
+  sample: number,
+): Promise<{ readonly lost: readonly unknown[]; readonly isTried: boolean }> {
+  const lost: unknown[] = []
+  const rows = await runSteps({
+    driver,
+    operations: [operation],
+    faults: faultsFor(driver, operation),
+    sample,
+    seed,
+    onProblem: (problem) => lost.push(problem),
+    onRow: () => undefined,
+  })
+  return { lost, isTried: rows.every(({ tried }) => tried > 0) }
+}
+
 for (const { name: driver } of definitions) {
   const missing = missingFor(driver) ?? noTracer
   describe.skipIf(missing !== undefined)(
@@ -50,18 +69,7 @@ for (const { name: driver } of definitions) {
       test.each(operations.map(({ name }) => name))(
         'survives that it is cut short: %s',
         async (operation) => {
-          const lost: unknown[] = []
-          const rows = await runSteps({
-            driver,
-            operations: [operation],
-            faults: faultsFor(driver, operation),
-            sample: 2,
-            seed,
-            onProblem: (problem) => lost.push(problem),
-            onRow: () => undefined,
-          })
-          expect(lost).toEqual([])
-          expect(rows.every(({ tried }) => tried > 0)).toBe(true)
+          expect(await stepped(driver, operation, 2)).toEqual({ lost: [], isTried: true })
         },
         300_000,
       )
@@ -166,18 +174,7 @@ for (const { name: driver } of ofWindows) {
   test.skipIf(missing !== undefined).each(operationsOf(driver).map(({ name }) => name))(
     `${driver} on NTFS survives that it is cut short: %s (${missing ?? `seed ${seed}`})`,
     async (operation) => {
-      const lost: unknown[] = []
-      const rows = await runSteps({
-        driver,
-        operations: [operation],
-        faults: faultsFor(driver, operation),
-        sample: 1,
-        seed,
-        onProblem: (problem) => lost.push(problem),
-        onRow: () => undefined,
-      })
-      expect(lost).toEqual([])
-      expect(rows.every(({ tried }) => tried > 0)).toBe(true)
+      expect(await stepped(driver, operation, 1)).toEqual({ lost: [], isTried: true })
     },
     120_000,
   )

@@ -74,7 +74,7 @@ async function compare(invocation: Invocation, flags: BenchFlags): Promise<numbe
 const size = { files: 500, fileBytes: 4096, sharedBytes: 4 * 1024 * 1024 }
 
 function drawing(chart: string | undefined): (compared: readonly ComparedDriver[]) => string {
-  switch (path.extname(chart ?? 'none.svg')) {
+  switch (chart === undefined ? '.svg' : path.extname(chart)) {
     case '.svg':
       return comparisonSvg
     case '.html':
